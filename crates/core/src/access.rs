@@ -1,0 +1,113 @@
+//! Copying into, out of and inside a mapping: bounds first, then the work, then whether a page vanished.
+
+use crate::{Access, Error, Mapping, Result};
+
+impl Mapping {
+    /// The range as offsets into memory, or why it is none.
+    fn within(&self, offset: u64, len: usize) -> Result<usize> {
+        usize::try_from(offset)
+            .ok()
+            .filter(|&start| start.checked_add(len).is_some_and(|end| end <= self.len()))
+            .ok_or_else(|| {
+                Error::OutOfRange(format!(
+                    "{len} bytes at offset {offset} do not lie in a region of {} bytes",
+                    self.len()
+                ))
+            })
+    }
+
+    fn within_for_writing(&self, offset: u64, len: usize) -> Result<usize> {
+        if self.access() == Access::Read {
+            return Err(Error::ReadOnly);
+        }
+        self.within(offset, len)
+    }
+
+    /// The bytes of a part of the region, for readers that stay right whatever the bytes turn into.
+    ///
+    /// Other processes, and views of this one, may change them at any time: a reader may get a wrong answer
+    /// about bytes that changed under it, and must never derive an address from them.
+    pub(crate) fn bytes(&self, offset: u64, len: usize) -> Result<&[u8]> {
+        let start = self.within(offset, len)?;
+        if len == 0 {
+            return Ok(&[]);
+        }
+        // SAFETY: `within` the mapping, which outlives the borrow of self; pages that cannot be supplied
+        // are replaced by the guard. Who could change the bytes is said above.
+        Ok(unsafe { std::slice::from_raw_parts(self.address(start), len) })
+    }
+
+    /// Copies out.
+    pub fn read(&self, offset: u64, target: &mut [u8]) -> Result<()> {
+        let start = self.within(offset, target.len())?;
+        if !target.is_empty() {
+            // SAFETY: both ranges exist: `within` the mapping, and the caller's slice, which may be a view of
+            // this same mapping: copy allows overlap.
+            unsafe { std::ptr::copy(self.address(start), target.as_mut_ptr(), target.len()) };
+        }
+        self.check()
+    }
+
+    /// Copies in.
+    pub fn write(&self, offset: u64, source: &[u8]) -> Result<()> {
+        let start = self.within_for_writing(offset, source.len())?;
+        self.check()?;
+        if !source.is_empty() {
+            // SAFETY: as in `read`; the pages take stores, since access is not `read`.
+            unsafe { std::ptr::copy(source.as_ptr(), self.address(start), source.len()) };
+        }
+        self.check()
+    }
+
+    /// Fills with one byte, or with a pattern again and again, the last time cut where the range ends.
+    pub fn fill(&self, offset: u64, len: usize, pattern: &[u8]) -> Result<()> {
+        let start = self.within_for_writing(offset, len)?;
+        self.check()?;
+        let target = self.address(start);
+        match pattern {
+            [] => return Err(Error::OutOfRange("an empty pattern fills nothing".into())),
+            _ if len == 0 => {}
+            // SAFETY: `within` the mapping, whose pages take stores.
+            [byte] => unsafe { target.write_bytes(*byte, len) },
+            _ => {
+                let mut done = pattern.len().min(len);
+                // SAFETY: as above; each step copies what was filled to what follows it, never further than `len`.
+                // The pattern may be a view of this range, so the first copy allows overlap.
+                unsafe {
+                    std::ptr::copy(pattern.as_ptr(), target, done);
+                    while done < len {
+                        let step = done.min(len - done);
+                        std::ptr::copy_nonoverlapping(target, target.add(done), step);
+                        done += step;
+                    }
+                }
+            }
+        }
+        self.check()
+    }
+
+    /// Moves a part of the region to another place in it, as memmove(3).
+    pub fn move_within(&self, destination: u64, source: u64, len: usize) -> Result<()> {
+        let to = self.within_for_writing(destination, len)?;
+        let from = self.within(source, len)?;
+        self.check()?;
+        if len > 0 {
+            // SAFETY: both ranges lie in the mapping, whose pages take stores; copy allows overlap.
+            unsafe { std::ptr::copy(self.address(from), self.address(to), len) };
+        }
+        self.check()
+    }
+
+    /// Whether the region holds just these bytes.
+    pub fn equals(&self, other: &[u8]) -> Result<bool> {
+        let same = other.len() == self.len() && self.bytes(0, self.len())? == other;
+        self.check().map(|()| same)
+    }
+
+    /// Whether two regions hold the same bytes.
+    pub fn equals_mapping(&self, other: &Self) -> Result<bool> {
+        let same = other.len() == self.len() && self.bytes(0, self.len())? == other.bytes(0, other.len())?;
+        self.check()?;
+        other.check().map(|()| same)
+    }
+}

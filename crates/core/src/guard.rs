@@ -1,0 +1,225 @@
+//! The fault guard: a page the system cannot supply becomes a flag and a page of zeros, not a death.
+//!
+//! A file truncated under its map, a full disk or a bad one raise `SIGBUS`. The handler (installed
+//! by `sys`) asks [`supply`] whose address it was. If one of our ranges has it, that region's status
+//! word is flagged and the missing pages are replaced; otherwise the signal is somebody else's.
+//!
+//! Everything [`supply`] touches is an atomic or a system call that may be made in a signal handler.
+
+use std::sync::atomic::{fence, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::status::FAULTED;
+use crate::sys;
+
+const NO_FAULT: u64 = u64::MAX;
+/// From this many faults inside the file on, the whole rest is replaced at once: two maps a fault
+/// would otherwise run into the system's limit on maps, where the process dies after all.
+const FAULTS_BY_PAGE: u32 = 16;
+const SLOTS: usize = 256;
+
+/// One guarded range. `sequence` is odd while its owner changes the fields.
+struct Slot {
+    sequence: AtomicU32,
+    start: AtomicUsize,
+    end: AtomicUsize,
+    descriptor: AtomicI32,
+    /// Position in the file of `start`.
+    position: AtomicU64,
+    writable: AtomicU32,
+    status: AtomicPtr<AtomicI32>,
+    faults: AtomicU32,
+    first: AtomicU64,
+}
+
+impl Slot {
+    const EMPTY: Self = Self {
+        sequence: AtomicU32::new(0),
+        start: AtomicUsize::new(0),
+        end: AtomicUsize::new(0),
+        descriptor: AtomicI32::new(-1),
+        position: AtomicU64::new(0),
+        writable: AtomicU32::new(0),
+        status: AtomicPtr::new(std::ptr::null_mut()),
+        faults: AtomicU32::new(0),
+        first: AtomicU64::new(NO_FAULT),
+    };
+
+    /// Changes the fields so that the handler sees either all of the old or all of the new ones.
+    /// Only the slot's one owner calls this, under [`FREE`] or with the only [`Guarded`] of it.
+    fn change(&self, fields: impl FnOnce(&Self)) {
+        self.sequence.fetch_add(1, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+        fields(self);
+        self.sequence.fetch_add(1, Ordering::Release);
+    }
+
+    /// A consistent copy of the fields.
+    fn read(&self) -> Range {
+        loop {
+            let before = self.sequence.load(Ordering::Acquire);
+            let range = Range {
+                start: self.start.load(Ordering::Relaxed),
+                end: self.end.load(Ordering::Relaxed),
+                descriptor: self.descriptor.load(Ordering::Relaxed),
+                position: self.position.load(Ordering::Relaxed),
+                writable: self.writable.load(Ordering::Relaxed) != 0,
+                status: self.status.load(Ordering::Relaxed),
+            };
+            // A slot that is being taken or given back belongs to no address anybody may touch, and a
+            // change is a handful of stores: wait for it to end, so that a retired range is not missed.
+            fence(Ordering::Acquire);
+            if before % 2 == 0 && self.sequence.load(Ordering::Relaxed) == before {
+                return range;
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+struct Range {
+    start: usize,
+    end: usize,
+    descriptor: i32,
+    position: u64,
+    writable: bool,
+    status: *mut AtomicI32,
+}
+
+/// A link of the table: only ever added, never freed, so the handler can walk it at any moment.
+struct Segment {
+    slots: [Slot; SLOTS],
+    next: AtomicPtr<Segment>,
+}
+
+static FIRST: AtomicPtr<Segment> = AtomicPtr::new(std::ptr::null_mut());
+static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
+
+fn take_slot() -> &'static Slot {
+    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(slot) = free.pop() {
+        return slot;
+    }
+    let segment: &'static Segment = Box::leak(Box::new(Segment {
+        slots: [const { Slot::EMPTY }; SLOTS],
+        next: AtomicPtr::new(FIRST.load(Ordering::Acquire)),
+    }));
+    // Under FREE's lock nobody else adds a segment.
+    FIRST.store(std::ptr::from_ref(segment).cast_mut(), Ordering::Release);
+    free.extend(segment.slots[1..].iter().rev());
+    &segment.slots[0]
+}
+
+/// What a guarded range is, for [`Guarded::new`].
+#[derive(Debug, Clone, Copy)]
+pub struct GuardedRange {
+    /// First address, a multiple of the page size.
+    pub start: usize,
+    /// Bytes.
+    pub len: usize,
+    /// The file, where the system has file descriptors and one is kept.
+    pub descriptor: Option<i32>,
+    /// Position in the file of the first byte.
+    pub position: u64,
+    /// Whether the pages are writable, so that their replacements are too.
+    pub writable: bool,
+}
+
+/// A range under guard until this is dropped, which must be before the range is unmapped.
+#[derive(Debug)]
+pub struct Guarded {
+    slot: &'static Slot,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("start", &self.start).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl Guarded {
+    /// Puts a mapped range under guard; `status` is flagged when a page of it vanishes.
+    pub fn new(range: GuardedRange, status: &'static AtomicI32) -> Self {
+        let slot = take_slot();
+        slot.change(|slot| {
+            slot.descriptor.store(range.descriptor.unwrap_or(-1), Ordering::Relaxed);
+            slot.position.store(range.position, Ordering::Relaxed);
+            slot.writable.store(u32::from(range.writable), Ordering::Relaxed);
+            slot.status.store(std::ptr::from_ref(status).cast_mut(), Ordering::Relaxed);
+            slot.faults.store(0, Ordering::Relaxed);
+            slot.first.store(NO_FAULT, Ordering::Relaxed);
+            slot.start.store(range.start, Ordering::Relaxed);
+            slot.end.store(range.start + range.len, Ordering::Relaxed);
+        });
+        Self { slot }
+    }
+
+    /// The file behind the range is let go: a fault from now on replaces all of the rest.
+    pub fn forget_file(&self) {
+        self.slot.change(|slot| {
+            slot.descriptor.store(-1, Ordering::Relaxed);
+            slot.writable.store(1, Ordering::Relaxed);
+        });
+    }
+
+    /// How far behind the start of the range the first fault was.
+    pub fn first_fault(&self) -> Option<u64> {
+        Some(self.slot.first.load(Ordering::Acquire)).filter(|&first| first != NO_FAULT)
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        self.slot.change(|slot| {
+            slot.start.store(0, Ordering::Relaxed);
+            slot.end.store(0, Ordering::Relaxed);
+            slot.descriptor.store(-1, Ordering::Relaxed);
+            slot.status.store(std::ptr::null_mut(), Ordering::Relaxed);
+        });
+        FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
+    }
+}
+
+/// Called by the signal handler: supplies the page at `address` if a guarded range has it.
+///
+/// `granule` is the size of the unit that failed: a page, or a huge page.
+pub fn supply(address: usize, granule: usize) -> bool {
+    let mut segment = FIRST.load(Ordering::Acquire);
+    // SAFETY: segments are published after they were initialised, and never freed by anybody.
+    while let Some(link) = unsafe { segment.as_ref() } {
+        for slot in &link.slots {
+            let range = slot.read();
+            if (range.start..range.end).contains(&address) {
+                return replace(slot, &range, address, granule);
+            }
+        }
+        segment = link.next.load(Ordering::Acquire);
+    }
+    false
+}
+
+fn replace(slot: &Slot, range: &Range, address: usize, granule: usize) -> bool {
+    let page = address & !(granule - 1);
+    let offset = (address - range.start) as u64;
+    // The flag first, then the memory: in the other order another thread could read the replaced
+    // zeros while the flag still says that all is well.
+    let _ = slot.first.compare_exchange(NO_FAULT, offset, Ordering::AcqRel, Ordering::Acquire);
+    let faults = slot.faults.fetch_add(1, Ordering::AcqRel) + 1;
+    // SAFETY: status cells are never freed; the range's owner keeps this one for as long as anybody
+    // may touch the range, and somebody just did.
+    if let Some(status) = unsafe { range.status.as_ref() } {
+        status.fetch_or(FAULTED, Ordering::SeqCst);
+    }
+    fence(Ordering::SeqCst);
+
+    let from = page.max(range.start);
+    let one = (from + granule).min(range.end);
+    let to = match sys::length_of_descriptor(range.descriptor) {
+        _ if faults >= FAULTS_BY_PAGE => range.end,
+        None => range.end,
+        // Behind the end of the file nothing will come back: all of it at once.
+        Some(length) if range.position + (from - range.start) as u64 >= length => range.end,
+        Some(_) => one,
+    };
+    sys::map_zeros_over(from, to - from, range.writable)
+}

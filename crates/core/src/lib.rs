@@ -1,0 +1,21 @@
+//! What `memmap` does, without JavaScript: mapping files, surviving vanished pages, searching bytes.
+//!
+//! A newcomer's path through it: [`mmap_file`] opens and maps a file, [`mapping`] owns the range of
+//! addresses and decides when it goes, [`guard`] turns a vanished page into an [`error::Error`],
+//! [`access`] and [`search`] work on the bytes. Everything that differs between systems lives
+//! behind one set of functions in [`sys`].
+
+pub mod access;
+pub mod error;
+pub mod guard;
+pub mod map_budget;
+pub mod mapping;
+pub mod mappings;
+pub mod mmap_file;
+pub mod search;
+pub mod status;
+pub mod sys;
+
+pub use error::{Error, Result};
+pub use mapping::{Access, Mapping};
+pub use mmap_file::{Create, MmapFile, OpenOptions, Source};

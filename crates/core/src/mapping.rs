@@ -1,0 +1,203 @@
+//! A mapped range of addresses, and when it goes.
+//!
+//! A [`Mapping`] is shared by everybody who may hold an address in it: the region, every task under
+//! way, the backing store of the ArrayBuffer and the ArrayBuffer object itself. Closing takes the
+//! file out of the range at once; the addresses are given back when the last holder lets go, so
+//! nobody ever reads or writes what was mapped there next.
+
+use std::path::Path;
+use std::sync::atomic::{fence, AtomicBool, Ordering};
+use std::sync::Arc;
+
+use memmap2::MmapRaw;
+
+use crate::guard::{Guarded, GuardedRange};
+use crate::map_budget::Counted;
+use crate::mappings::Listed;
+use crate::status::{StatusCell, FAULTED};
+use crate::sys;
+use crate::{Error, Result};
+
+/// What a region may do to what it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing that is written reaches the file.
+    Read,
+    /// Shared: writes reach the file and every other map of it.
+    Write,
+    /// Private copy-on-write.
+    Copy,
+}
+
+/// What to map, for [`Mapping::of_file`].
+#[derive(Debug, Clone, Copy)]
+pub struct FileRange<'a> {
+    /// The file.
+    pub file: &'a std::fs::File,
+    /// Whether the file stays open for as long as the range shows it.
+    pub kept_open: bool,
+    /// First byte shown.
+    pub offset: u64,
+    /// Bytes shown; 0 maps nothing.
+    pub len: usize,
+    /// What for.
+    pub access: Access,
+    /// Ask for huge pages.
+    pub huge_pages: bool,
+    /// Put it under guard.
+    pub guard: bool,
+    /// The class of the region, for the list of mappings.
+    pub kind: &'static str,
+    /// Its path, for the list of mappings.
+    pub path: Option<&'a Path>,
+}
+
+/// A mapped range. The order of the fields is the order in which they are dropped: the guard first,
+/// then the memory, then what others still look at while it goes.
+#[derive(Debug)]
+pub struct Mapping {
+    guarded: Option<Guarded>,
+    memory: Option<MmapRaw>,
+    lead: usize,
+    len: usize,
+    position: u64,
+    access: Access,
+    writable: bool,
+    private: bool,
+    retired: AtomicBool,
+    cell: StatusCell,
+    listed: Listed,
+    counted: Option<Counted>,
+}
+
+impl Mapping {
+    /// Maps a part of a file that is known to be there.
+    pub fn of_file(range: FileRange<'_>) -> Result<Arc<Self>> {
+        let cell = StatusCell::take().ok_or_else(|| Error::raw("mmap", sys::ENOMEM))?;
+        let lead = (range.offset % sys::granularity() as u64) as usize;
+        let mut mapping = Self {
+            guarded: None,
+            memory: None,
+            lead,
+            len: range.len,
+            position: range.offset - lead as u64,
+            access: range.access,
+            writable: true,
+            private: range.access != Access::Write,
+            retired: AtomicBool::new(false),
+            cell,
+            listed: Listed::new(range.kind, range.path, range.len as u64),
+            counted: None,
+        };
+        if range.len > 0 {
+            let total = lead
+                .checked_add(range.len)
+                .filter(|&total| isize::try_from(total).is_ok())
+                .ok_or_else(|| Error::raw("mmap", sys::ENOMEM))?;
+            mapping.counted = Some(Counted::new()?);
+            // Before the first touch, and at each mapping: somebody may have put another handler in front.
+            let guarded = range.guard && sys::install_guard();
+            let map = sys::map_file(range.file, mapping.position, total, range.access, range.huge_pages)?;
+            if guarded {
+                let pages = total.next_multiple_of(sys::page_size());
+                mapping.guarded = Some(Guarded::new(
+                    GuardedRange {
+                        start: map.memory.as_ptr() as usize,
+                        len: pages,
+                        descriptor: sys::descriptor_of(range.file).filter(|_| range.kept_open),
+                        position: mapping.position,
+                        writable: map.writable,
+                    },
+                    mapping.cell.word(),
+                ));
+            }
+            mapping.writable = map.writable;
+            mapping.private = map.private;
+            mapping.memory = Some(map.memory);
+        }
+        Ok(Arc::new(mapping))
+    }
+
+    /// First address of the range, at a page; null for an empty region.
+    pub fn base(&self) -> *mut u8 {
+        self.memory.as_ref().map_or(std::ptr::null_mut(), MmapRaw::as_mut_ptr)
+    }
+
+    /// Bytes between the start of the range and the first byte of the region.
+    pub fn lead(&self) -> usize {
+        self.lead
+    }
+
+    /// Bytes the region shows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the region shows nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Address of a byte of the region.
+    pub fn address(&self, offset: usize) -> *mut u8 {
+        self.base().wrapping_add(self.lead + offset)
+    }
+
+    /// What the region may do.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Position in the file of [`Mapping::base`].
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether JavaScript may be given windows: a store through one must not end the process.
+    pub fn takes_stores(&self) -> bool {
+        self.writable
+    }
+
+    /// Whether pages that were written are this process's own.
+    pub fn is_private(&self) -> bool {
+        self.private
+    }
+
+    /// The region's status cell.
+    pub fn cell(&self) -> &StatusCell {
+        &self.cell
+    }
+
+    /// Throws if a page vanished. Called after the memory was touched: what was read may be zeros.
+    pub fn check(&self) -> Result<()> {
+        fence(Ordering::SeqCst);
+        if self.cell.word().load(Ordering::SeqCst) & FAULTED == 0 {
+            return Ok(());
+        }
+        let first = self.guarded.as_ref().and_then(Guarded::first_fault).unwrap_or(0);
+        Err(Error::Faulted { offset: first.saturating_sub(self.lead as u64) })
+    }
+
+    /// Whether a page vanished.
+    pub fn faulted(&self) -> bool {
+        self.check().is_err()
+    }
+
+    /// The region lets go. If nobody else holds an address the range is given back at once; else the file
+    /// is taken out of it, where the system can, and the addresses stay taken until the last holder is gone.
+    pub fn close(mut self: Arc<Self>) {
+        if Arc::get_mut(&mut self).is_some() || self.retired.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.listed.close();
+        let Some(memory) = &self.memory else { return };
+        let total = self.lead + self.len;
+        if let Some(guarded) = &self.guarded {
+            guarded.forget_file();
+        }
+        sys::retire(memory.as_mut_ptr(), total, self.guarded.is_some());
+        if let Some(counted) = &self.counted {
+            counted.retire(total);
+        }
+    }
+}

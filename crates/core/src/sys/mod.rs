@@ -1,0 +1,70 @@
+//! The only folder that knows which system this is: one set of functions, one file a system.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub use linux::*;
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub use macos::*;
+
+#[cfg(unix)]
+mod signal;
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::*;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::*;
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+compile_error!("memmap runs on Linux, macOS and Windows");
+
+use memmap2::MmapRaw;
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenHow {
+    /// For writing too.
+    pub write: bool,
+    /// Make it if it is not there.
+    pub create: bool,
+    /// It must not be there.
+    pub exclusive: bool,
+    /// Permissions of a file that is made, less the process's umask; Windows knows only read-only.
+    pub mode: u32,
+}
+
+/// What tells one file from every other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Device or volume.
+    pub device: u64,
+    /// Number of the file on it.
+    pub file: u64,
+}
+
+/// What the system says of an open file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileFacts {
+    /// Bytes.
+    pub length: u64,
+    /// Which file it is.
+    pub identity: Identity,
+}
+
+/// Memory the system gave for a file.
+#[derive(Debug)]
+pub struct FileMap {
+    /// The range, its first byte at a multiple of [`granularity`] in the file.
+    pub memory: MmapRaw,
+    /// The pages take stores: a stray write is harmless, so JavaScript may have windows onto them.
+    pub writable: bool,
+    /// Pages that were written are this process's own.
+    pub private: bool,
+}

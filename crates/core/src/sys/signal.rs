@@ -1,0 +1,172 @@
+//! The signal handler of the fault guard on Linux and macOS.
+
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::unix::page_size;
+use crate::guard;
+
+/// Who handled `SIGBUS` before us. Boxes are leaked: a handler on another thread may be reading one.
+static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
+/// Signals that are just being passed on, by the address of what the kernel says of them.
+static PASSING: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+/// Installs our handler, or puts it back in front where somebody replaced it (`process.on('SIGBUS')`
+/// makes libuv do so). One system call when all is as it should be.
+///
+/// # References
+/// - [sigaction(2)](https://man7.org/linux/man-pages/man2/sigaction.2.html)
+pub fn install() -> bool {
+    let current = current();
+    if current.sa_sigaction == address() {
+        return true;
+    }
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let current = self::current();
+    if current.sa_sigaction == address() {
+        return true;
+    }
+    page_size(); // the handler must not be the first to ask
+    PREVIOUS.store(Box::leak(Box::new(current)), Ordering::Release);
+    // SAFETY: an all-zero sigaction is a valid one; the handler below is async-signal-safe, and the
+    // image that holds it is pinned before this is called.
+    unsafe {
+        let mut ours: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        ours.sa_sigaction = address();
+        ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigemptyset(&raw mut ours.sa_mask);
+        libc::sigaction(libc::SIGBUS, &raw const ours, ptr::null_mut()) == 0
+    }
+}
+
+fn address() -> usize {
+    handler as *const () as usize
+}
+
+fn current() -> libc::sigaction {
+    let mut current = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: sigaction fills the structure; an all-zero one is valid if it could not.
+    unsafe {
+        libc::sigaction(libc::SIGBUS, ptr::null(), current.as_mut_ptr());
+        current.assume_init()
+    }
+}
+
+extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: errno is this thread's own, and so is the information the kernel hands to its handler.
+    unsafe {
+        let errno = errno_location();
+        let saved = *errno;
+        let ours = failed_granule(&*info).is_some_and(|granule| guard::supply((*info).si_addr() as usize, granule));
+        if !ours {
+            pass_on(signal, info, context);
+        }
+        *errno = saved;
+    }
+}
+
+/// Size of the unit that could not be supplied; none for a signal that no access of memory raised
+/// (`kill -BUS`) and for broken memory, which we must not paper over.
+#[cfg(target_os = "linux")]
+fn failed_granule(info: &libc::siginfo_t) -> Option<usize> {
+    // The kernel's siginfo has the size's logarithm behind the address; libc's type does not name it.
+    #[repr(C)]
+    struct Fault {
+        signal: libc::c_int,
+        errno: libc::c_int,
+        code: libc::c_int,
+        _padding: libc::c_int,
+        address: *mut libc::c_void,
+        address_lsb: libc::c_short,
+    }
+    if info.si_code != libc::BUS_ADRERR {
+        return None;
+    }
+    // SAFETY: siginfo_t is 128 bytes and laid out so for SIGBUS (see sigaction(2)).
+    let lsb = unsafe { (*ptr::from_ref(info).cast::<Fault>()).address_lsb };
+    let granule = 1_usize.checked_shl(u32::try_from(lsb).unwrap_or(0)).unwrap_or(0);
+    Some(granule.max(page_size()))
+}
+
+/// As on Linux; macOS says neither the size nor, reliably, the reason.
+#[cfg(target_os = "macos")]
+fn failed_granule(info: &libc::siginfo_t) -> Option<usize> {
+    // 0x10001 and up: sent by kill(2), raise(3) and the like.
+    (info.si_code < 0x10001 && !info.si_addr.is_null()).then(page_size)
+}
+
+#[cfg(target_os = "linux")]
+unsafe fn errno_location() -> *mut libc::c_int {
+    // SAFETY: always valid for the calling thread.
+    unsafe { libc::__errno_location() }
+}
+
+#[cfg(target_os = "macos")]
+unsafe fn errno_location() -> *mut libc::c_int {
+    // SAFETY: always valid for the calling thread.
+    unsafe { libc::__error() }
+}
+
+/// Somebody else's signal: their handler, or what would have happened without us.
+unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: PREVIOUS is null or a leaked sigaction that the system gave us; its handler expects just
+    // these arguments, and calling it here is what the kernel would have done.
+    unsafe {
+        let previous = PREVIOUS.load(Ordering::Acquire);
+        let action = if previous.is_null() { libc::SIG_DFL } else { (*previous).sa_sigaction };
+        // A handler installed after ours that calls ours, and before which we put ourselves again, would
+        // send the signal round for ever: the second time it comes by, it is nobody's.
+        let pass = Pass::begin(info as usize);
+        if action != libc::SIG_DFL && action != libc::SIG_IGN && pass.is_some() {
+            if (*previous).sa_flags & libc::SA_SIGINFO != 0 {
+                let call: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+                    std::mem::transmute(action);
+                call(signal, info, context);
+            } else {
+                let call: extern "C" fn(libc::c_int) = std::mem::transmute(action);
+                call(signal);
+            }
+            return;
+        }
+        let sent = failed_granule(&*info).is_none() && sent_by_process(&*info);
+        if sent && action == libc::SIG_IGN {
+            return;
+        }
+        let mut default: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        default.sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(signal, &raw const default, ptr::null_mut());
+        if sent {
+            // Nothing will raise it again by itself; it arrives when this handler returns.
+            libc::raise(signal);
+        }
+    }
+}
+
+struct Pass(&'static AtomicUsize);
+
+impl Pass {
+    fn begin(info: usize) -> Option<Self> {
+        if PASSING.iter().any(|place| place.load(Ordering::Acquire) == info) {
+            return None;
+        }
+        let free = |place: &&AtomicUsize| place.compare_exchange(0, info, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        PASSING.iter().find(free).map(Self)
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
+
+fn sent_by_process(info: &libc::siginfo_t) -> bool {
+    if cfg!(target_os = "linux") {
+        info.si_code <= 0
+    } else {
+        info.si_code >= 0x10001
+    }
+}

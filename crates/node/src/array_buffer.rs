@@ -1,0 +1,119 @@
+//! The ArrayBuffer over a region's memory, and the status words.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+
+use memmap_core::{status, Error, Mapping};
+use napi::bindgen_prelude::{FromNapiValue, ToNapiValue};
+use napi::{check_status, sys, Env, Result, Status};
+use napi_derive::napi;
+
+use crate::errors::{call_js, Failure};
+use crate::regions;
+
+const FORBIDDEN: Error = Error::ZeroCopyUnavailable("this runtime allows no memory from outside its own heap");
+const STORES_KILL: Error = Error::ZeroCopyUnavailable(
+    "it could only be mapped truly read-only, and a store through a window would end the process",
+);
+
+/// A JavaScript value as it is, in and out.
+pub struct Raw(sys::napi_value);
+
+impl From<sys::napi_value> for Raw {
+    fn from(value: sys::napi_value) -> Self {
+        Self(value)
+    }
+}
+
+impl ToNapiValue for Raw {
+    unsafe fn to_napi_value(_env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
+        Ok(value.0)
+    }
+}
+
+impl FromNapiValue for Raw {
+    unsafe fn from_napi_value(_env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        Ok(Self(value))
+    }
+}
+
+/// Lets go of one holder of a mapping.
+unsafe extern "C" fn let_go(_env: sys::napi_env, _data: *mut c_void, holder: *mut c_void) {
+    // SAFETY: `holder` is the box made for this one finalizer, which the runtime runs once.
+    drop(unsafe { Box::from_raw(holder.cast::<Arc<Mapping>>()) });
+}
+
+/// Node's own call, not napi-rs's, which silently copies where external memory is forbidden.
+fn external(
+    env: Env,
+    address: *mut c_void,
+    len: usize,
+    holder: Option<Arc<Mapping>>,
+) -> std::result::Result<sys::napi_value, Failure> {
+    #[cfg(feature = "test-hooks")]
+    if std::env::var_os("MEMMAP_TEST_NO_EXTERNAL").is_some() {
+        return Err(FORBIDDEN.into());
+    }
+    let mut buffer = ptr::null_mut();
+    let hint = holder.map_or(ptr::null_mut(), |holder| Box::into_raw(Box::new(holder)));
+    let finalizer = (!hint.is_null()).then_some(let_go as unsafe extern "C" fn(_, _, _));
+    // SAFETY: the memory stays mapped for as long as the holder in `hint` lives, or for good without one.
+    let status = unsafe {
+        sys::napi_create_external_arraybuffer(env.raw(), address, len, finalizer, hint.cast(), &raw mut buffer)
+    };
+    if status == sys::Status::napi_no_external_buffers_allowed {
+        if !hint.is_null() {
+            // SAFETY: this status comes before the runtime took the finalizer, so the box is still ours.
+            drop(unsafe { Box::from_raw(hint) });
+        }
+        return Err(FORBIDDEN.into());
+    }
+    // After any other failure nobody says whether the finalizer ran: a leak is the safe reading.
+    check_status!(status)?;
+    Ok(buffer)
+}
+
+/// The ArrayBuffer over a part of the range that a region is in; positions count from the range's start,
+/// which is at a page. `forWindows` is false for our own reads, which never store.
+#[napi(ts_return_type = "ArrayBuffer")]
+pub fn array_buffer(env: Env, region: f64, position: f64, byte_length: f64, for_windows: bool) -> Result<Raw> {
+    call_js(env, || {
+        let mapping = regions::mapping(region)?;
+        if for_windows && !mapping.takes_stores() {
+            return Err(STORES_KILL.into());
+        }
+        let (position, len) = (position as usize, byte_length as usize);
+        if position.checked_add(len).is_none_or(|end| end > mapping.lead() + mapping.len()) {
+            return Err(Error::OutOfRange("the buffer would not lie in the region".into()).into());
+        }
+        let address = mapping.base().wrapping_add(position).cast();
+        let buffer = external(env, address, len, Some(Arc::clone(&mapping)))?;
+        // The second holder: the backing store's finalizer runs soon after a detach, while an fs.read that was
+        // queued on a view still has the address. A request in flight keeps this object alive, detached or not.
+        let holder = Box::into_raw(Box::new(mapping));
+        // SAFETY: `buffer` is a live handle; the box is for this one finalizer.
+        let status = unsafe {
+            sys::napi_add_finalizer(env.raw(), buffer, ptr::null_mut(), Some(let_go), holder.cast(), ptr::null_mut())
+        };
+        check_status!(status)?;
+        Ok(Raw(buffer))
+    })
+}
+
+/// Takes the memory away from an ArrayBuffer: every view of it has length 0 from now on.
+#[napi(ts_args_type = "buffer: ArrayBuffer")]
+pub fn detach(env: Env, buffer: Raw) -> Result<()> {
+    // SAFETY: `buffer` is a live argument; what is no ArrayBuffer is refused by status.
+    check_status!(unsafe { sys::napi_detach_arraybuffer(env.raw(), buffer.0) })
+}
+
+/// A page of status words, shared with the fault guard; throws where external memory is forbidden.
+#[napi(ts_return_type = "ArrayBuffer")]
+pub fn status_page(env: Env, number: u32) -> Result<Raw> {
+    call_js(env, || {
+        let page = status::page(number as usize).ok_or_else(|| napi::Error::new(Status::InvalidArg, "no such page"))?;
+        let address = ptr::from_ref(page).cast_mut().cast();
+        Ok(Raw(external(env, address, size_of_val(page), None)?))
+    })
+}

@@ -1,0 +1,71 @@
+//! The regions of one isolate, by number. Each isolate runs on a thread of its own, so the table is
+//! the thread's, and a worker that ends drops what it left open.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use memmap_core::{Error, Mapping, MmapFile, Result};
+
+/// Low bits of a number: the place in the table. The rest is raised each time the place is taken again, so
+/// that a stale number is nobody's.
+const PLACE_BITS: u32 = 24;
+
+#[derive(Default)]
+struct Table {
+    places: Vec<Place>,
+    free: Vec<u32>,
+}
+
+struct Place {
+    generation: u64,
+    region: Option<MmapFile>,
+}
+
+thread_local! {
+    static TABLE: RefCell<Table> = RefCell::default();
+}
+
+/// Takes a region in and gives its number.
+pub fn insert(region: MmapFile) -> f64 {
+    TABLE.with_borrow_mut(|table| {
+        let place = table.free.pop().unwrap_or_else(|| {
+            table.places.push(Place { generation: 0, region: None });
+            (table.places.len() - 1) as u32
+        });
+        let entry = &mut table.places[place as usize];
+        // 28 bits of generation above 24 of place: exact in a double.
+        entry.generation = (entry.generation + 1) & 0xfff_ffff;
+        entry.region = Some(region);
+        ((entry.generation << PLACE_BITS) | u64::from(place)) as f64
+    })
+}
+
+fn split(number: f64) -> (usize, u64) {
+    let number = number as u64;
+    ((number & ((1 << PLACE_BITS) - 1)) as usize, number >> PLACE_BITS)
+}
+
+/// Does something with a region. Nothing in `work` may call JavaScript.
+pub fn with<T>(number: f64, work: impl FnOnce(&mut MmapFile) -> Result<T>) -> Result<T> {
+    let (place, generation) = split(number);
+    TABLE.with_borrow_mut(|table| {
+        let entry = table.places.get_mut(place).filter(|entry| entry.generation == generation);
+        entry.and_then(|entry| entry.region.as_mut()).map_or(Err(Error::Closed), work)
+    })
+}
+
+/// The memory of a region, held.
+pub fn mapping(number: f64) -> Result<Arc<Mapping>> {
+    with(number, |region| Ok(Arc::clone(region.mapping())))
+}
+
+/// Takes a region out.
+pub fn remove(number: f64) -> Option<MmapFile> {
+    let (place, generation) = split(number);
+    TABLE.with_borrow_mut(|table| {
+        let entry = table.places.get_mut(place).filter(|entry| entry.generation == generation)?;
+        let region = entry.region.take()?;
+        table.free.push(place as u32);
+        Some(region)
+    })
+}
