@@ -33,20 +33,23 @@ struct Slot {
 }
 
 impl Slot {
-    const EMPTY: Self = Self {
-        sequence: AtomicU32::new(0),
-        start: AtomicUsize::new(0),
-        end: AtomicUsize::new(0),
-        descriptor: AtomicI32::new(-1),
-        position: AtomicU64::new(0),
-        writable: AtomicU32::new(0),
-        status: AtomicPtr::new(std::ptr::null_mut()),
-        faults: AtomicU32::new(0),
-        first: AtomicU64::new(NO_FAULT),
-    };
+    const fn empty() -> Self {
+        Self {
+            sequence: AtomicU32::new(0),
+            start: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
+            descriptor: AtomicI32::new(-1),
+            position: AtomicU64::new(0),
+            writable: AtomicU32::new(0),
+            status: AtomicPtr::new(std::ptr::null_mut()),
+            faults: AtomicU32::new(0),
+            first: AtomicU64::new(NO_FAULT),
+        }
+    }
 
     /// Changes the fields so that the handler sees either all of the old or all of the new ones.
-    /// Only the slot's one owner calls this, under [`FREE`] or with the only [`Guarded`] of it.
+    /// Only the slot's one owner calls this, and never twice at once: two writers would leave `sequence`
+    /// even in the middle of a change.
     fn change(&self, fields: impl FnOnce(&Self)) {
         self.sequence.fetch_add(1, Ordering::AcqRel);
         fence(Ordering::SeqCst);
@@ -69,7 +72,7 @@ impl Slot {
             // A slot that is being taken or given back belongs to no address anybody may touch, and a
             // change is a handful of stores: wait for it to end, so that a retired range is not missed.
             fence(Ordering::Acquire);
-            if before % 2 == 0 && self.sequence.load(Ordering::Relaxed) == before {
+            if before.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == before {
                 return range;
             }
             std::hint::spin_loop();
@@ -101,7 +104,7 @@ fn take_slot() -> &'static Slot {
         return slot;
     }
     let segment: &'static Segment = Box::leak(Box::new(Segment {
-        slots: [const { Slot::EMPTY }; SLOTS],
+        slots: [const { Slot::empty() }; SLOTS],
         next: AtomicPtr::new(FIRST.load(Ordering::Acquire)),
     }));
     // Under FREE's lock nobody else adds a segment.
@@ -139,7 +142,11 @@ impl std::fmt::Debug for Slot {
 
 impl Guarded {
     /// Puts a mapped range under guard; `status` is flagged when a page of it vanishes.
-    pub fn new(range: GuardedRange, status: &'static AtomicI32) -> Self {
+    ///
+    /// # Safety
+    /// The range is mapped, belongs to the caller alone, and stays mapped until after this is dropped: what
+    /// lies in it is replaced when it faults.
+    pub unsafe fn new(range: GuardedRange, status: &'static AtomicI32) -> Self {
         let slot = take_slot();
         slot.change(|slot| {
             slot.descriptor.store(range.descriptor.unwrap_or(-1), Ordering::Relaxed);
@@ -155,7 +162,8 @@ impl Guarded {
     }
 
     /// The file behind the range is let go: a fault from now on replaces all of the rest.
-    pub fn forget_file(&self) {
+    /// The one who closes the range calls this, once.
+    pub(crate) fn forget_file(&self) {
         self.slot.change(|slot| {
             slot.descriptor.store(-1, Ordering::Relaxed);
             slot.writable.store(1, Ordering::Relaxed);
@@ -183,7 +191,10 @@ impl Drop for Guarded {
 /// Called by the signal handler: supplies the page at `address` if a guarded range has it.
 ///
 /// `granule` is the size of the unit that failed: a page, or a huge page.
-pub fn supply(address: usize, granule: usize) -> bool {
+///
+/// # Safety
+/// The calling thread was just refused the page at `address`, and goes back to that access.
+pub unsafe fn supply(address: usize, granule: usize) -> bool {
     let mut segment = FIRST.load(Ordering::Acquire);
     // SAFETY: segments are published after they were initialised, and never freed by anybody.
     while let Some(link) = unsafe { segment.as_ref() } {
@@ -221,5 +232,7 @@ fn replace(slot: &Slot, range: &Range, address: usize, granule: usize) -> bool {
         Some(length) if range.position + (from - range.start) as u64 >= length => range.end,
         Some(_) => one,
     };
-    sys::map_zeros_over(from, to - from, range.writable)
+    // SAFETY: [from, to) lies in a range that was in the table when the access failed, and whose owner keeps
+    // it for as long as that access goes on.
+    unsafe { sys::map_zeros_over(from, to - from, range.writable) }
 }

@@ -100,16 +100,15 @@ impl Mapping {
             let map = sys::map_file(range.file, mapping.position, total, range.access, range.huge_pages)?;
             if guarded {
                 let pages = total.next_multiple_of(sys::page_size());
-                mapping.guarded = Some(Guarded::new(
-                    GuardedRange {
-                        start: map.memory.as_ptr() as usize,
-                        len: pages,
-                        descriptor: sys::descriptor_of(range.file).filter(|_| range.kept_open),
-                        position: mapping.position,
-                        writable: map.writable,
-                    },
-                    mapping.cell.word(),
-                ));
+                let guarded = GuardedRange {
+                    start: map.memory.as_ptr() as usize,
+                    len: pages,
+                    descriptor: sys::descriptor_of(range.file).filter(|_| range.kept_open),
+                    position: mapping.position,
+                    writable: map.writable,
+                };
+                // SAFETY: the range was just mapped for this mapping alone, which drops the guard before it.
+                mapping.guarded = Some(unsafe { Guarded::new(guarded, mapping.cell.word()) });
             }
             mapping.writable = map.writable;
             mapping.private = map.private;
@@ -195,7 +194,11 @@ impl Mapping {
         if let Some(guarded) = &self.guarded {
             guarded.forget_file();
         }
-        sys::retire(memory.as_mut_ptr(), total, self.guarded.is_some());
+        // Somebody may have put a handler in front of ours since the range was mapped, and from now on every
+        // touch of it is a fault.
+        let guarded = self.guarded.is_some() && sys::install_guard();
+        // SAFETY: the range is this mapping's own; whoever still reads it finds out by `check`.
+        unsafe { sys::retire(memory.as_mut_ptr(), total, guarded) };
         if let Some(counted) = &self.counted {
             counted.retire(total);
         }

@@ -44,7 +44,7 @@ impl StatusCell {
                 if index >= PAGES * CELLS {
                     return None;
                 }
-                if index % CELLS == 0 {
+                if index.is_multiple_of(CELLS) {
                     let page = Box::leak(Box::new(Page([const { AtomicI32::new(0) }; CELLS])));
                     TABLE[index / CELLS].store(page, Ordering::Release);
                 }

@@ -19,7 +19,8 @@ const GUARD: u32 = 32;
 
 /// What TypeScript wants to know of a mapping, in the order `lib/memory.ts` reads it.
 fn describe(mapping: &Mapping, out: &mut [f64]) -> memmap_core::Result<()> {
-    let facts = [mapping.len() as f64, mapping.lead() as f64, f64::from(mapping.cell().index())];
+    let takes_stores = f64::from(u8::from(mapping.takes_stores()));
+    let facts = [mapping.len() as f64, mapping.lead() as f64, f64::from(mapping.cell().index()), takes_stores];
     let place = out.get_mut(..facts.len()).ok_or_else(|| Error::OutOfRange("no room for the answer".into()))?;
     place.copy_from_slice(&facts);
     Ok(())

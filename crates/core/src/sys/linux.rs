@@ -26,10 +26,11 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, huge_pages
     let mut options = MmapOptions::new();
     options.offset(offset).len(len).no_reserve_swap();
     let refused = |cause: io::Error| Error::system("mmap", &cause);
-    // SAFETY: memmap2 asks that nobody changes the file under a slice. We never make a slice that we rely
-    // on to stay the same: others may change any byte at any time, a page may vanish (see `guard`), and
-    // every reader in this crate gives only a wrong answer about bytes then, never a wrong address.
+    // memmap2 asks that nobody changes the file under a slice. We never make a slice that we rely on to stay
+    // the same: others may change any byte at any time, a page may vanish (see `guard`), and every reader in
+    // this crate gives only a wrong answer about bytes then, never a wrong address.
     let (memory, writable, private) = match access {
+        // SAFETY: as said above; other processes, and this one's views, may change the bytes.
         Access::Read => match unsafe { options.map_copy(file) } {
             Ok(map) => (MmapRaw::from(map), true, true),
             Err(cause) if cause.raw_os_error() == Some(libc::ENOMEM) => {
@@ -38,7 +39,7 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, huge_pages
             Err(cause) => return Err(refused(cause)),
         },
         Access::Write => (options.map_raw(file).map_err(refused)?, true, false),
-        // SAFETY: as above.
+        // SAFETY: as for `Read`.
         Access::Copy => (MmapRaw::from(unsafe { options.map_copy(file) }.map_err(refused)?), true, true),
     };
     if huge_pages {
@@ -74,10 +75,13 @@ fn empty_file() -> Option<&'static File> {
 /// reporting zeros as data, and a thread of this process that touches it meets the guard, which gives
 /// it zeros. Without a guard the range becomes zeros at once.
 ///
+/// # Safety
+/// The caller owns the range, and nobody relies on what is in it.
+///
 /// # References
 /// - [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html), `MAP_FIXED`
 /// - [memfd_create(2)](https://man7.org/linux/man-pages/man2/memfd_create.2.html)
-pub fn retire(address: *mut u8, len: usize, guarded: bool) -> bool {
+pub unsafe fn retire(address: *mut u8, len: usize, guarded: bool) -> bool {
     if let Some(file) = empty_file().filter(|_| guarded) {
         // SAFETY: the caller owns the range and keeps it until nobody holds an address in it. The position
         // in the empty file is the address itself, so that neighbouring closed ranges merge into one map.
@@ -95,7 +99,8 @@ pub fn retire(address: *mut u8, len: usize, guarded: bool) -> bool {
             return true;
         }
     }
-    super::map_zeros_over(address as usize, len, true)
+    // SAFETY: as above.
+    unsafe { super::map_zeros_over(address as usize, len, true) }
 }
 
 /// Makes a file longer, its new part zero and really there. On failure it is as it was.

@@ -24,9 +24,8 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, _huge_page
     let (memory, writable, private) = match access {
         Access::Read => (options.map_raw_read_only(file).map_err(refused)?, false, false),
         Access::Write => (options.map_raw(file).map_err(refused)?, true, false),
-        // SAFETY: memmap2 asks that nobody changes the file under a slice. We never make a slice that we
-        // rely on to stay the same: others may change any byte at any time, a page may vanish (see
-        // `guard`), and every reader in this crate gives only a wrong answer about bytes then.
+        // SAFETY: memmap2 asks that nobody changes the file under a slice. Others may, and pages may vanish (see
+        // `guard`): every reader in this crate gives only a wrong answer about bytes then, never an address.
         Access::Copy => (MmapRaw::from(unsafe { options.map_copy(file) }.map_err(refused)?), true, true),
     };
     Ok(FileMap { memory, writable, private })
@@ -37,11 +36,15 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, _huge_page
 /// Inaccessible pages take its place where the guard can answer for them (kernel I/O under way ends with
 /// `EFAULT`; a thread of this process gets zeros from the guard), zeros otherwise.
 ///
+/// # Safety
+/// The caller owns the range, and nobody relies on what is in it.
+///
 /// # References
 /// - [mmap(2)](https://developer.apple.com/library/archive/documentation/System/Conceptual/ManPages_iPhoneOS/man2/mmap.2.html), `MAP_FIXED`
-pub fn retire(address: *mut u8, len: usize, guarded: bool) -> bool {
+pub unsafe fn retire(address: *mut u8, len: usize, guarded: bool) -> bool {
     if !guarded {
-        return super::map_zeros_over(address as usize, len, true);
+        // SAFETY: the caller owns the range and keeps it until nobody holds an address in it.
+        return unsafe { super::map_zeros_over(address as usize, len, true) };
     }
     // SAFETY: the caller owns the range and keeps it until nobody holds an address in it.
     let result = unsafe {

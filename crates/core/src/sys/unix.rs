@@ -157,13 +157,13 @@ pub fn duplicate(descriptor: i32) -> Result<File> {
 /// - [stat(2)](https://man7.org/linux/man-pages/man2/stat.2.html)
 pub fn inspect(file: &File) -> Result<FileFacts> {
     let facts = file.metadata().map_err(|cause| Error::system("fstat", &cause))?;
-    match facts.mode() & u32::from(libc::S_IFMT) {
-        kind if kind == u32::from(libc::S_IFREG) => {
-            Ok(FileFacts { length: facts.len(), identity: Identity { device: facts.dev(), file: facts.ino() } })
-        }
-        kind if kind == u32::from(libc::S_IFDIR) => Err(Error::raw("mmap", libc::EISDIR)),
-        _ => Err(Error::raw("mmap", ENODEV).advise("only regular files can be mapped")),
+    if facts.is_dir() {
+        return Err(Error::raw("mmap", libc::EISDIR));
     }
+    if !facts.is_file() {
+        return Err(Error::raw("mmap", ENODEV).advise("only regular files can be mapped"));
+    }
+    Ok(FileFacts { length: facts.len(), identity: Identity { device: facts.dev(), file: facts.ino() } })
 }
 
 /// A path from its bytes, whatever they are.
@@ -195,9 +195,12 @@ pub fn length_of_descriptor(descriptor: i32) -> Option<u64> {
 
 /// Puts zeroed memory of this process over pages of a range of ours; may be called in a signal handler.
 ///
+/// # Safety
+/// The caller owns the range, and nobody relies on what is in it.
+///
 /// # References
 /// - [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html), `MAP_FIXED`
-pub fn map_zeros_over(address: usize, len: usize, writable: bool) -> bool {
+pub unsafe fn map_zeros_over(address: usize, len: usize, writable: bool) -> bool {
     let protection = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
     // SAFETY: the caller found the range in the guard's table, and its owner keeps it mapped for as
     // long as the code that faulted may touch it; no other memory lies inside.

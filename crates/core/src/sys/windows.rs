@@ -250,10 +250,11 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, _huge_page
     let mut options = MmapOptions::new();
     options.offset(offset).len(len);
     let refused = |cause: io::Error| Error::system("mmap", &cause);
-    // SAFETY: memmap2 asks that nobody changes the file under a slice. We never make a slice that we rely
-    // on to stay the same: others may change any byte at any time, and every reader in this crate gives
-    // only a wrong answer about bytes then, never a wrong address.
+    // memmap2 asks that nobody changes the file under a slice. We never make a slice that we rely on to stay
+    // the same: others may change any byte at any time, and every reader in this crate gives only a wrong
+    // answer about bytes then, never a wrong address.
     let (memory, writable, private) = match access {
+        // SAFETY: as said above; other processes, and this one's views, may change the bytes.
         Access::Read => match unsafe { options.map_copy(file) } {
             Ok(map) => (MmapRaw::from(map), true, true),
             Err(cause) if errno(cause.raw_os_error().unwrap_or(0)).0 == "ENOMEM" => {
@@ -262,7 +263,7 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, _huge_page
             Err(cause) => return Err(refused(cause)),
         },
         Access::Write => (options.map_raw(file).map_err(refused)?, true, false),
-        // SAFETY: as above.
+        // SAFETY: as for `Read`.
         Access::Copy => (MmapRaw::from(unsafe { options.map_copy(file) }.map_err(refused)?), true, true),
     };
     Ok(FileMap { memory, writable, private })
@@ -270,7 +271,10 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, _huge_page
 
 /// A view cannot be replaced in one step here, and in two another thread could get its addresses: the
 /// file stays mapped until nobody holds them.
-pub fn retire(_address: *mut u8, _len: usize, _guarded: bool) -> bool {
+///
+/// # Safety
+/// None is needed: nothing is done.
+pub unsafe fn retire(_address: *mut u8, _len: usize, _guarded: bool) -> bool {
     false
 }
 
@@ -331,7 +335,10 @@ pub fn length_of_descriptor(_descriptor: i32) -> Option<u64> {
 }
 
 /// Never asked here: nothing is under guard.
-pub fn map_zeros_over(_address: usize, _len: usize, _writable: bool) -> bool {
+///
+/// # Safety
+/// None is needed: nothing is done.
+pub unsafe fn map_zeros_over(_address: usize, _len: usize, _writable: bool) -> bool {
     false
 }
 

@@ -1,0 +1,10 @@
+export { MmapFile } from './lib/mmap-file.ts'
+export { Region } from './lib/region.ts'
+export { Cursor } from './lib/cursor.ts'
+export { Scan } from './lib/scan.ts'
+export { mappings } from './lib/mappings.ts'
+
+export type { OpenOptions } from './lib/mmap-file.ts'
+export type { MappingInfo } from './lib/mappings.ts'
+export type { Lines } from './lib/lines.ts'
+export type { Access, Bytes, Range } from './lib/types.ts'

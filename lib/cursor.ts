@@ -1,0 +1,154 @@
+// A position in a region, and what a file object does from there.
+
+import * as args from './arguments.ts'
+import { illegalConstructor, outOfRange } from './errors.ts'
+import type { Region } from './region.ts'
+import { READERS, ScalarAccess, WRITERS } from './scalar-access.ts'
+import type { Bytes } from './types.ts'
+
+const NEWLINE = 0x0a
+/** A reader without its offset, a writer without its: the cursor's position takes their place. */
+type FromHere<Method> = Method extends (offset?: number) => infer Value
+  ? () => Value
+  : Method extends (offset: number, byteLength: number) => infer Value
+    ? (byteLength: number) => Value
+    : Method extends (value: infer Value, offset?: number) => number
+      ? (value: Value) => void
+      : Method extends (value: infer Value, offset: number, byteLength: number) => number
+        ? (value: Value, byteLength: number) => void
+        : never
+type ScalarName = Extract<keyof ScalarAccess, `read${string}` | `write${string}`>
+type ScalarsFromHere = { [Name in ScalarName]: FromHere<ScalarAccess[Name]> }
+
+type Reader = (this: Region, offset: number, byteLength?: number) => number | bigint
+type Writer = (this: Region, value: unknown, offset: number, byteLength?: number) => number
+
+const ORIGINS = ['start', 'current', 'end'] as const
+
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the static block of the class adds just these
+export interface Cursor extends ScalarsFromHere {}
+
+/**
+ * A position in a region. Reading and writing start there and move it on; what throws leaves it where it was.
+ *
+ * Beside the methods below it has Buffer's whole read and write family without the offset (`readUInt32LE()`,
+ * `writeDoubleBE(value)`, …). Errors are those of the region's own methods.
+ *
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ *
+ * using file = MmapFile.open('records.bin')
+ * const cursor = file.cursor()
+ * const count = cursor.readUInt32LE()
+ * for (let i = 0; i < count; i++) console.log(cursor.read(cursor.readUInt16LE()).toString())
+ * ```
+ */
+export class Cursor {
+  readonly #region: Region
+  #position: number
+
+  /** @internal */
+  constructor(region: Region, position: number) {
+    if (!(region instanceof ScalarAccess)) throw illegalConstructor('region.cursor()')
+    this.#region = region
+    this.#position = position
+  }
+
+  static {
+    for (const name of READERS) {
+      const read = Reflect.get(ScalarAccess.prototype, name) as Reader
+      const size = sizeOf(name)
+      const readFromHere = function (this: Cursor, byteLength?: number): number | bigint {
+        const value = read.call(this.#region, this.#position, byteLength)
+        this.#position += size ?? byteLength ?? 0
+        return value
+      }
+      Object.defineProperty(this.prototype, name, { value: readFromHere, writable: true, configurable: true })
+    }
+    for (const name of WRITERS) {
+      const write = Reflect.get(ScalarAccess.prototype, name) as Writer
+      const writeFromHere = function (this: Cursor, value: unknown, byteLength?: number): void {
+        this.#position = write.call(this.#region, value, this.#position, byteLength)
+      }
+      Object.defineProperty(this.prototype, name, { value: writeFromHere, writable: true, configurable: true })
+    }
+  }
+
+  /** Bytes from the start of the region, from 0 to its length. Setting it throws `ERR_OUT_OF_RANGE` beyond. */
+  get position(): number {
+    return this.#position
+  }
+
+  set position(position: number) {
+    this.#position = this.#within('position', args.offset('position', position))
+  }
+
+  /** Bytes between here and the end; 0 where the region has become shorter. */
+  get remaining(): number {
+    return Math.max(0, this.#region.byteLength - this.#position)
+  }
+
+  /**
+   * Moves to `offset` from the start, from here or from the end.
+   *
+   * @returns the new position.
+   * @throws `ERR_OUT_OF_RANGE` where that lies before the start or behind the end; the position stays.
+   */
+  seek(offset: number, from?: 'start' | 'current' | 'end'): number {
+    const distance = args.integer('offset', offset, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    const origin = args.oneOf('from', from, ORIGINS, 'start')
+    const base = { start: 0, current: this.#position, end: this.#region.byteLength }[origin]
+    this.#position = this.#within('offset', base + distance)
+    return this.#position
+  }
+
+  /** A copy of the next `length` bytes, by default of all; shorter or empty at the end. */
+  read(length?: number): Buffer {
+    const wanted = length === undefined ? Number.MAX_SAFE_INTEGER : args.offset('length', length)
+    const bytes = this.#region.slice(this.#position, this.#position + Math.min(wanted, this.remaining))
+    this.#position += bytes.byteLength
+    return bytes
+  }
+
+  /** The next byte. Throws `ERR_OUT_OF_RANGE` at the end. */
+  readByte(): number {
+    const byte = this.#region.readUInt8(this.#position)
+    this.#position += 1
+    return byte
+  }
+
+  /** A copy of the next line with its `\n`; empty at the end. */
+  readLine(): Buffer {
+    const end = this.#region.indexOf(NEWLINE, { start: this.#position })
+    return this.read(end === -1 ? undefined : end + 1 - this.#position)
+  }
+
+  /** Writes all of the bytes, or none where they do not fit (`ERR_OUT_OF_RANGE`). Returns how many. */
+  write(bytes: Bytes): number {
+    const written = this.#region.set(bytes, this.#position)
+    this.#position += written
+    return written
+  }
+
+  /** Writes a byte. Throws `ERR_OUT_OF_RANGE` at the end. */
+  writeByte(byte: number): void {
+    this.#position = this.#region.writeUInt8(byte, this.#position)
+  }
+
+  #within(name: string, position: number): number {
+    const length = this.#region.byteLength
+    // Throws when the region is closed: its length says nothing then.
+    this.#region.at(0)
+    if (position < 0 || position > length) throw outOfRange(name, `at a position >= 0 && <= ${length}`, position)
+    return position
+  }
+}
+
+/** Bytes that a reader of this name reads; none where the caller says how many. */
+function sizeOf(name: string): number | undefined {
+  if (/U?[Ii]nt[LB]E$/.test(name)) return undefined
+  if (name.includes('Float')) return 4
+  if (name.includes('Double')) return 8
+  return Number(/\d+/.exec(name)?.[0]) / 8
+}

@@ -1,0 +1,65 @@
+// Errors as Node makes them: a class, a stable `code`, a message that says what is wrong and what to do.
+
+import { inspect } from 'node:util'
+
+export interface CodedError extends Error {
+  code: string
+}
+
+function coded<E extends Error>(error: E, code: string): E & CodedError {
+  return Object.assign(error, { code })
+}
+
+function received(value: unknown): string {
+  if (value === null || value === undefined) return ` Received ${value}`
+  if (typeof value === 'function') return ` Received function ${value.name}`
+  if (typeof value === 'object') {
+    const name = Object.getPrototypeOf(value)?.constructor?.name
+    return typeof name === 'string' && name !== ''
+      ? ` Received an instance of ${name}`
+      : ` Received ${inspect(value, { depth: -1 })}`
+  }
+  return ` Received type ${typeof value} (${inspect(value).slice(0, 28)})`
+}
+
+export function invalidArgType(name: string, expected: string, value: unknown): TypeError & CodedError {
+  const kind = name.includes('.') ? 'property' : 'argument'
+  return coded(
+    new TypeError(`The "${name}" ${kind} must be ${expected}.${received(value)}`),
+    'ERR_INVALID_ARG_TYPE',
+  )
+}
+
+export function invalidArgValue(name: string, value: unknown, why: string): TypeError & CodedError {
+  const kind = name.includes('.') ? 'property' : 'argument'
+  const shown = inspect(value).slice(0, 128)
+  return coded(new TypeError(`The ${kind} '${name}' ${why}. Received ${shown}`), 'ERR_INVALID_ARG_VALUE')
+}
+
+export function outOfRange(name: string, expected: string, value: unknown): RangeError & CodedError {
+  return coded(
+    new RangeError(`The value of "${name}" is out of range. It must be ${expected}. Received ${inspect(value)}`),
+    'ERR_OUT_OF_RANGE',
+  )
+}
+
+export function unknownEncoding(encoding: string): TypeError & CodedError {
+  return coded(new TypeError(`Unknown encoding: ${encoding}`), 'ERR_UNKNOWN_ENCODING')
+}
+
+export function illegalConstructor(instead: string): TypeError & CodedError {
+  return coded(new TypeError(`Illegal constructor: use ${instead}`), 'ERR_ILLEGAL_CONSTRUCTOR')
+}
+
+export function regionClosed(): Error & CodedError {
+  return coded(new Error('The region is closed; open it again to use it'), 'ERR_REGION_CLOSED')
+}
+
+export function regionReadOnly(): Error & CodedError {
+  return coded(
+    new Error(
+      "The region was opened with access 'read'; open it with 'write' to change the file, or with 'copy' to change a private copy",
+    ),
+    'ERR_REGION_READONLY',
+  )
+}

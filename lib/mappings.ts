@@ -1,0 +1,31 @@
+import * as native from '#binding'
+
+/** One live mapping of this process. */
+export interface MappingInfo {
+  /** The class of its region. */
+  readonly kind: string
+  /** The file, if it was opened by path. */
+  readonly path: string | undefined
+  /** Bytes. */
+  readonly byteLength: number
+  /** When it was mapped. */
+  readonly since: Date
+  /** Closed, but views onto it have not been collected yet: only addresses are taken, no file and no memory. */
+  readonly closed: boolean
+}
+
+/**
+ * What this process has mapped, in all its workers, oldest first: a leak shows here.
+ *
+ * @example
+ * ```ts
+ * import { mappings } from 'memmap'
+ *
+ * console.table(mappings())
+ * ```
+ */
+export function mappings(): MappingInfo[] {
+  return native.mappings().map(({ kind, path, byteLength, since, closed }) => {
+    return { kind, path, byteLength, since: new Date(since), closed }
+  })
+}

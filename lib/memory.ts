@@ -1,0 +1,252 @@
+// One region's memory as TypeScript sees it: its number in the native table, its status word, and the
+// ArrayBuffers over it, made on first use.
+//
+// V8 counts an external ArrayBuffer at its full length, so a buffer over a gigabyte made by every open
+// would make the garbage collector work for every open. Hence the first few scalar reads go through the
+// addon, and only who keeps reading, or asks for a window, gets a buffer.
+
+import { constants } from 'node:buffer'
+
+import * as native from '#binding'
+
+import * as args from './arguments.ts'
+import { outOfRange, regionClosed, regionReadOnly } from './errors.ts'
+import type { Access } from './types.ts'
+
+/** Scalar accesses through the addon before a buffer is made. */
+const CALLS_BEFORE_BUFFER = 32
+/** Longest ArrayBuffer of this Node: 4 GiB on Node 20. */
+const LONGEST_BUFFER = constants.MAX_LENGTH
+/** Where a region is longer than that: segments this far apart, so that every window up to this long lies in one. */
+const STRIDE = 2 ** 31
+const PAGE = 4096
+
+const CELLS_PER_PAGE = 1024
+const NEVER_FAULTED = new Int32Array(1)
+const statusPages: (Int32Array | undefined)[] = []
+
+function statusPage(cell: number): Int32Array {
+  const page = Math.floor(cell / CELLS_PER_PAGE)
+  try {
+    return (statusPages[page] ??= new Int32Array(native.statusPage(page)))
+  } catch {
+    // A runtime without external memory: every access goes through the addon there, which looks itself.
+    return NEVER_FAULTED
+  }
+}
+
+/**
+ * What the addon says of a mapping: byteLength, lead, number of the status cell, whether its pages take stores.
+ * Read at once, so one array serves all calls.
+ */
+export const facts = new Float64Array(4)
+
+const scratch = new DataView(new ArrayBuffer(8))
+const scratchBytes = Array.from({ length: 9 }, (_, size) => new Uint8Array(scratch.buffer, 0, size))
+
+// A region that was collected without close: the addon lets go of the memory. Views made from it keep theirs.
+const collected = new FinalizationRegistry<number>((region) => native.close(region, true))
+
+interface Segment {
+  readonly start: number // in the mapped range
+  readonly end: number
+  readonly buffer: ArrayBuffer
+}
+
+/** Where a window lies. */
+export interface Place {
+  readonly buffer: ArrayBuffer
+  readonly byteOffset: number
+}
+
+export class Memory {
+  readonly access: Access
+  /** 0 once closed. */
+  byteLength = 0
+  closed = false
+  /** Where in the last view that `locate` gave the bytes are. */
+  local = 0
+  /** The offset that view was asked for, as a number. */
+  #offset = 0
+  readonly #region: number
+  /** Bytes between the start of the mapped range, which is at a page, and the first byte of the region. */
+  #lead = 0
+  #status: Int32Array = NEVER_FAULTED
+  #cell = 0
+  #takesStores = true
+  #whole: DataView | undefined
+  #segments: Segment[] = []
+  #views: (DataView | undefined)[] = []
+  #calls = 0
+  /** Why no buffer can be had, once that is known. */
+  #refusal: unknown
+
+  /** Takes in the region that the addon has just described in `facts`. */
+  constructor(region: number, access: Access) {
+    this.#region = region
+    this.access = access
+    this.#adopt()
+  }
+
+  #adopt(): void {
+    this.byteLength = facts[0] ?? 0
+    this.#lead = facts[1] ?? 0
+    const cell = facts[2] ?? 0
+    this.#status = statusPage(cell)
+    this.#cell = cell % CELLS_PER_PAGE
+    this.#takesStores = facts[3] === 1
+    this.#refusal = undefined
+    this.#calls = 0
+  }
+
+  /** Lets the memory go when `owner` is collected. */
+  watch(owner: object): void {
+    collected.register(owner, this.#region, this)
+  }
+
+  /** The region's number, if it is open: what every call of the addon takes. */
+  get region(): number {
+    if (this.closed) throw regionClosed()
+    return this.#region
+  }
+
+  get writableRegion(): number {
+    if (this.closed) throw regionClosed()
+    if (this.access === 'read') throw regionReadOnly()
+    return this.#region
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    collected.unregister(this)
+    // First the views, then the memory: nothing may look at a range that is on its way out.
+    this.#detach()
+    this.byteLength = 0
+    native.close(this.#region, false)
+  }
+
+  /** Maps what is there now; true if anything changed. */
+  refresh(): boolean {
+    if (!native.refresh(this.region, facts)) return false
+    this.#detach()
+    this.#adopt()
+    return true
+  }
+
+  #detach(): void {
+    for (const { buffer } of this.#segments) native.detach(buffer)
+    this.#segments = []
+    this.#views = []
+    this.#whole = undefined
+  }
+
+  // ─── scalars: `locate`, one DataView call at `local`, then `verify` or `commit`
+
+  /** A view of the bytes, for reading. They may be zeros until `verify` has looked. */
+  locate(offset: number, size: number): DataView {
+    if (
+      typeof offset === 'number' &&
+      offset >= 0 &&
+      offset <= this.byteLength - size &&
+      this.#whole !== undefined &&
+      Math.floor(offset) === offset
+    ) {
+      this.local = this.#lead + offset
+      return this.#whole
+    }
+    return this.#locateElsewhere(args.offset('offset', offset), size)
+  }
+
+  /** A view of the bytes, for writing. They are written when `commit` has returned. */
+  locateForWriting(offset: number, size: number): DataView {
+    if (this.access === 'read') {
+      args.offset('offset', offset)
+      throw this.closed ? regionClosed() : regionReadOnly()
+    }
+    return this.locate(offset, size)
+  }
+
+  /** Throws if a page had vanished. */
+  verify(): void {
+    if (this.#status[this.#cell] !== 0) native.check(this.region)
+  }
+
+  commit(view: DataView, size: number): void {
+    if (view === scratch) native.write(this.#region, this.#offset, bytesOfScratch(size), size)
+    else this.verify()
+  }
+
+  #locateElsewhere(offset: number, size: number): DataView {
+    const region = this.region
+    if (offset > this.byteLength - size) {
+      throw outOfRange('offset', `>= 0 && <= ${Math.max(0, this.byteLength - size)}`, offset)
+    }
+    if (this.#calls < CALLS_BEFORE_BUFFER) {
+      this.#calls += 1
+    } else if (this.#refusal === undefined) {
+      const view = this.#viewOf(this.#lead + offset, size)
+      if (view !== undefined) return view
+    }
+    native.read(region, offset, bytesOfScratch(size))
+    this.local = 0
+    this.#offset = offset
+    return scratch
+  }
+
+  /** A view that has the bytes at a position of the range; none where no buffer can be had. */
+  #viewOf(position: number, size: number): DataView | undefined {
+    try {
+      const total = this.#lead + this.byteLength
+      if (total <= LONGEST_BUFFER) {
+        this.#whole = new DataView(this.#segment(0, total).buffer)
+        this.local = position
+        return this.#whole
+      }
+      const number = Math.floor(position / STRIDE)
+      const start = number * STRIDE
+      const view = (this.#views[number] ??= new DataView(
+        this.#segment(start, Math.min(total, start + LONGEST_BUFFER)).buffer,
+      ))
+      if (position + size > start + view.byteLength) return undefined
+      this.local = position - start
+      return view
+    } catch (refusal) {
+      this.#refusal = refusal
+      return undefined
+    }
+  }
+
+  /** The buffer over a part of the range, made if there is none. */
+  #segment(start: number, end: number): Segment {
+    const found = this.#segments.find((segment) => segment.start === start && segment.end === end)
+    if (found !== undefined) return found
+    const segment = { start, end, buffer: native.arrayBuffer(this.region, start, end - start, false) }
+    this.#segments.push(segment)
+    return segment
+  }
+
+  // ─── windows
+
+  /** Where a part of the region lies, for handing out. Throws `ERR_ZERO_COPY_UNAVAILABLE` where nothing can be. */
+  place(offset: number, byteLength: number): Place {
+    const total = this.#lead + this.byteLength
+    const position = this.#lead + offset
+    // Asked for windows, the addon says why there are none.
+    if (!this.#takesStores) native.arrayBuffer(this.region, 0, total, true)
+    if (total <= LONGEST_BUFFER) {
+      return { buffer: this.#segment(0, total).buffer, byteOffset: position }
+    }
+    let start = Math.floor(position / STRIDE) * STRIDE
+    if (position + byteLength > start + LONGEST_BUFFER) start = Math.floor(position / PAGE) * PAGE
+    if (position + byteLength > start + LONGEST_BUFFER) {
+      throw outOfRange('the length of a window', `<= ${LONGEST_BUFFER - PAGE} in this Node`, byteLength)
+    }
+    const { buffer } = this.#segment(start, Math.min(total, start + LONGEST_BUFFER))
+    return { buffer, byteOffset: position - start }
+  }
+}
+
+function bytesOfScratch(size: number): Uint8Array {
+  return scratchBytes[size] ?? scratchBytes[8] ?? new Uint8Array()
+}

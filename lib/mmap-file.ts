@@ -1,0 +1,171 @@
+import { fileURLToPath } from 'node:url'
+import type { PathLike } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+
+import * as native from '#binding'
+
+import * as args from './arguments.ts'
+import { invalidArgType, invalidArgValue } from './errors.ts'
+import { facts, Memory } from './memory.ts'
+import { OURS, Region } from './region.ts'
+import { MEMORY } from './scalar-access.ts'
+import type { Access } from './types.ts'
+
+/** How a file is opened. */
+export interface OpenOptions {
+  /** Default `'read'`. */
+  access?: Access | undefined
+  /** First byte shown, any byte, not only multiples of a page; default 0. */
+  offset?: number | undefined
+  /** Bytes shown; by default to the end of the file. Beyond its end access `'write'` extends it, the others refuse. */
+  length?: number | undefined
+  /** Make the file if it is not there; `'exclusive'`: it must not be there. With access `'write'` only. */
+  create?: boolean | 'exclusive' | undefined
+  /** Permissions of a created file, less the process's umask; default 0o666. Windows knows only read-only. */
+  mode?: number | undefined
+  /** Extend without allocating: a write may then find the disk full, which is a fault. Default false. */
+  sparse?: boolean | undefined
+  /** Keep a descriptor; default true. Without one there is no `refresh`, no `fileSize`. */
+  keepOpen?: boolean | undefined
+  /** Ask for huge pages, where the file system has them; default false. */
+  hugePages?: boolean | undefined
+  /** Turn pages the system cannot supply into errors; default true. Without, they end the process. */
+  guard?: boolean | undefined
+}
+
+const ACCESSES: readonly Access[] = ['read', 'write', 'copy']
+const KEYS = ['access', 'offset', 'length', 'create', 'mode', 'sparse', 'keepOpen', 'hugePages', 'guard'] as const
+const FLAGS = { create: 1, exclusive: 2, sparse: 4, keepOpen: 8, hugePages: 16, guard: 32 }
+const GUARD_BY_DEFAULT = process.env['MEMMAP_GUARD'] !== 'off'
+
+/**
+ * A file as memory.
+ *
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * console.log(log.count('ERROR'), 'errors in', log.byteLength, 'bytes')
+ * ```
+ */
+export class MmapFile extends Region {
+  readonly #path: string | undefined
+  readonly #offset: number
+
+  /** @internal */
+  constructor(key: typeof OURS, memory: Memory, path: string | undefined, offset: number) {
+    super(key, memory)
+    this.#path = path
+    this.#offset = offset
+  }
+
+  /**
+   * Maps a file: by path, by descriptor or by FileHandle (which may be closed afterwards: the map has its own).
+   *
+   * @throws `ENOENT`, `EACCES`, `EEXIST` and what else the system says, with `path` and `syscall`; `EISDIR` for a
+   * directory; `ENODEV` for what is no regular file; `ENOSPC` where there is no room to extend the file, which is then
+   * as it was; `ERR_OUT_OF_RANGE` for an offset or a length beyond the end.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * const table = MmapFile.open('table.bin', { access: 'write', create: true, length: 1 << 20 })
+   * table.writeDoubleLE(Math.PI, 4096)
+   * await table.flush()
+   * table.close()
+   * ```
+   */
+  static open(file: PathLike | number | FileHandle, options?: OpenOptions): MmapFile {
+    const source = sourceOf(file)
+    const given = args.options(options, KEYS)
+    const access = args.oneOf('options.access', given.access, ACCESSES, 'read')
+    const offset = given.offset === undefined ? 0 : args.offset('options.offset', given.offset)
+    const length = given.length === undefined ? -1 : args.offset('options.length', given.length)
+    const mode = given.mode === undefined ? 0o666 : args.integer('options.mode', given.mode, 0, 0o7777)
+    const flags =
+      creation(given.create, access) |
+      flag('sparse', given.sparse, false) |
+      flag('keepOpen', given.keepOpen, true) |
+      flag('hugePages', given.hugePages, false) |
+      flag('guard', given.guard, GUARD_BY_DEFAULT)
+    const number = ACCESSES.indexOf(access)
+    const { path, bytes, descriptor } = source
+    const region = native.openFile(path, bytes, descriptor, number, offset, length, flags, mode, facts)
+    return new MmapFile(OURS, new Memory(region, access), path ?? bytes?.toString(), offset)
+  }
+
+  /** The path it was opened by; none for a descriptor. */
+  get path(): string | undefined {
+    return this.#path
+  }
+
+  /** Position in the file of the region's first byte. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /**
+   * Bytes in the file now, not at `open`.
+   *
+   * @throws `ERR_INVALID_STATE` where no descriptor was kept.
+   */
+  get fileSize(): number {
+    return native.fileSize(this[MEMORY].region)
+  }
+
+  /** Whether the path names another file by now, or none: somebody has renamed over it or removed it. */
+  get replaced(): boolean {
+    return native.replaced(this[MEMORY].region)
+  }
+
+  /** @internal */
+  protected override facts(): object {
+    return { path: this.#path, offset: this.#offset, ...super.facts() }
+  }
+}
+
+interface Source {
+  readonly path: string | undefined
+  readonly bytes: Buffer | undefined
+  readonly descriptor: number
+}
+
+function sourceOf(file: unknown): Source {
+  if (typeof file === 'string') return byPath(file)
+  if (typeof file === 'number') return byDescriptor(args.integer('file', file, 0, 2 ** 31 - 1))
+  if (file instanceof URL) return byPath(fileURLToPath(file))
+  if (file instanceof Uint8Array) {
+    if (file.includes(0)) throw invalidArgValue('file', file, 'must be a path without NUL bytes')
+    return { path: undefined, bytes: Buffer.from(file), descriptor: -1 }
+  }
+  if (typeof file === 'object' && file !== null && 'fd' in file && typeof file.fd === 'number') {
+    return byDescriptor(file.fd)
+  }
+  throw invalidArgType('file', 'of type string or number or an instance of Buffer, URL or FileHandle', file)
+}
+
+function byPath(path: string): Source {
+  if (path.includes('\0')) throw invalidArgValue('file', path, 'must be a path without NUL bytes')
+  return { path, bytes: undefined, descriptor: -1 }
+}
+
+function byDescriptor(descriptor: number): Source {
+  return { path: undefined, bytes: undefined, descriptor }
+}
+
+function creation(create: unknown, access: Access): number {
+  if (create === undefined || create === false) return 0
+  if (create !== true && create !== 'exclusive') {
+    if (typeof create !== 'string') throw invalidArgType('options.create', "of type boolean or 'exclusive'", create)
+    throw invalidArgValue('options.create', create, "must be true, false or 'exclusive'")
+  }
+  if (access !== 'write') {
+    throw invalidArgValue('options.create', create, `goes with access 'write' only, not with '${access}'`)
+  }
+  return create === true ? FLAGS.create : FLAGS.exclusive
+}
+
+function flag(name: 'sparse' | 'keepOpen' | 'hugePages' | 'guard', value: unknown, fallback: boolean): number {
+  return args.boolean(`options.${name}`, value, fallback) ? FLAGS[name] : 0
+}

@@ -1,0 +1,415 @@
+import { inspect } from 'node:util'
+
+import * as native from '#binding'
+
+import * as args from './arguments.ts'
+import { Cursor } from './cursor.ts'
+import { illegalConstructor, invalidArgType, invalidArgValue, outOfRange, regionClosed } from './errors.ts'
+import { Indexes } from './indexes.ts'
+import { ByteLines, checkLineEncoding, textLines } from './lines.ts'
+import type { Lines } from './lines.ts'
+import type { Memory } from './memory.ts'
+import { MEMORY, ScalarAccess } from './scalar-access.ts'
+import type { Scan } from './scan.ts'
+import type { Access, Bytes, Range } from './types.ts'
+import { Windows } from './windows.ts'
+
+/** Lets only this package make regions. @internal */
+export const OURS: unique symbol = Symbol('memmap.region')
+
+const TypedArray: unknown = Object.getPrototypeOf(Uint8Array)
+
+/** What `view` makes: `Float64Array`, `DataView`, … */
+export type ViewConstructor<T> = new (buffer: ArrayBuffer, byteOffset: number, length: number) => T
+
+/**
+ * Memory as bytes: what every kind of region can do.
+ *
+ * Positions are bytes from the start of the region, whole numbers up to 2^53 - 1. Ranges are `[start, end)`; a
+ * negative number counts from the end, and both ends are clamped. `subarray`, `view` and `windows` hand out memory
+ * that dies (length 0) at `close` and at a `refresh` that changed something; all else that returns bytes returns
+ * copies.
+ *
+ * Every method throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE` for an argument it cannot
+ * take, then `ERR_REGION_CLOSED` once the region is closed, and `ERR_REGION_FAULTED` when the system could not supply
+ * a page of it. A call that throws has changed nothing.
+ *
+ * @example
+ * ```ts
+ * import { MmapFile, Region } from 'memmap'
+ *
+ * const file = MmapFile.open('data.bin')
+ * console.log(file instanceof Region, file.byteLength, file.slice(0, 16))
+ * file.close()
+ * ```
+ */
+export abstract class Region extends ScalarAccess implements Disposable {
+  /** @internal */
+  readonly [MEMORY]: Memory
+
+  /** @internal */
+  protected constructor(key: typeof OURS, memory: Memory) {
+    if (key !== OURS) throw illegalConstructor('MmapFile.open()')
+    super()
+    this[MEMORY] = memory
+    memory.watch(this)
+  }
+
+  /** Bytes in the region; 0 once closed. */
+  get byteLength(): number {
+    return this[MEMORY].byteLength
+  }
+
+  /** What was asked for at `open`. */
+  get access(): Access {
+    return this[MEMORY].access
+  }
+
+  /** Whether `close` was called. */
+  get closed(): boolean {
+    return this[MEMORY].closed
+  }
+
+  /**
+   * Lets the memory and the file go, at once. Views that were handed out have length 0 from then on; calling it again
+   * does nothing. On Windows a file that views were handed out of stays open until they are collected.
+   */
+  close(): void {
+    this[MEMORY].close()
+  }
+
+  /** As `close`: for `using file = MmapFile.open(…)`. */
+  [Symbol.dispose](): void {
+    this[MEMORY].close()
+  }
+
+  /**
+   * A window of the region, not a copy: it shows what others write, and where access is `'write'` what is stored in it
+   * reaches the file. A raw window cannot throw: check what it gave with a method of the region where that matters.
+   *
+   * @throws `ERR_ZERO_COPY_UNAVAILABLE` where the runtime (Electron) or the system (`'read'` on macOS) has no windows.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * const file = MmapFile.open('data.bin')
+   * const header = file.subarray(0, 16)
+   * console.log(header.toString('hex'))
+   * file.close() // header.length is 0 from here on
+   * ```
+   */
+  subarray(start?: number, end?: number): Buffer {
+    const from = args.index('start', start, 0)
+    const to = args.index('end', end, Number.MAX_SAFE_INTEGER)
+    const memory = this.#checked()
+    const first = args.clamp(from, memory.byteLength)
+    const length = Math.max(0, args.clamp(to, memory.byteLength) - first)
+    if (length === 0) return Buffer.alloc(0)
+    const { buffer, byteOffset } = memory.place(first, length)
+    return Buffer.from(buffer, byteOffset, length)
+  }
+
+  /**
+   * A typed window of the region: `count` elements from `byteOffset` on; by default as many whole ones as there are.
+   *
+   * @throws `ERR_OUT_OF_RANGE` where the elements do not lie in the region, or `byteOffset` plus the region's own
+   * offset is no multiple of their size; `ERR_ZERO_COPY_UNAVAILABLE` as {@link subarray}.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * const file = MmapFile.open('matrix.f64', { access: 'write' })
+   * const row = file.view(Float64Array, 0, 100)
+   * row.sort()
+   * file.close()
+   * ```
+   */
+  view<T>(type: ViewConstructor<T>, byteOffset = 0, count?: number): T {
+    const size = elementSize(type)
+    const offset = args.offset('byteOffset', byteOffset)
+    const wanted = count === undefined ? undefined : args.offset('count', count)
+    const memory = this.#checked()
+    const available = Math.max(0, memory.byteLength - offset)
+    if (offset > memory.byteLength) throw outOfRange('byteOffset', `<= ${memory.byteLength}`, byteOffset)
+    const length = wanted ?? Math.floor(available / size)
+    if (length * size > available) throw outOfRange('count', `<= ${Math.floor(available / size)}`, count)
+    if (length === 0) return new type(new ArrayBuffer(0), 0, 0)
+    const place = memory.place(offset, length * size)
+    if (place.byteOffset % size !== 0) {
+      throw outOfRange('byteOffset', `at a multiple of ${size} bytes in memory`, byteOffset)
+    }
+    return new type(place.buffer, place.byteOffset, length)
+  }
+
+  /**
+   * Window after window of `size` bytes, the last one shorter, for files of any length.
+   *
+   * @param options a range, and how many bytes each window repeats of the one before (`overlap`, less than `size`).
+   * @throws `ERR_ZERO_COPY_UNAVAILABLE` as {@link subarray}, at the first window.
+   * @example
+   * ```ts
+   * import { createHash } from 'node:crypto'
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('data.bin')
+   * const hash = createHash('sha256')
+   * for (const window of file.windows(1 << 20)) hash.update(window)
+   * ```
+   */
+  windows(size: number, options?: Range & { overlap?: number | undefined }): Scan<Buffer> {
+    const step = args.integer('size', size, 1, Number.MAX_SAFE_INTEGER)
+    const given = args.options(options, ['start', 'end', 'overlap'])
+    const overlap = given.overlap === undefined ? 0 : args.integer('options.overlap', given.overlap, 0, step - 1)
+    const { start, end } = this.#clamped(args.rangeOf(given))
+    return new Windows(this, start, end, step, overlap)
+  }
+
+  /** The byte at `index`, from the end where negative; `undefined` where there is none. */
+  at(index: number): number | undefined {
+    const position = args.integer('index', index, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    const { byteLength } = this.#checked()
+    const offset = position < 0 ? position + byteLength : position
+    if (offset < 0 || offset >= byteLength) {
+      this[MEMORY].verify()
+      return undefined
+    }
+    return this.readUInt8(offset)
+  }
+
+  /** A copy of a part of the region, which outlives it. */
+  slice(start?: number, end?: number): Buffer {
+    const from = args.index('start', start, 0)
+    const to = args.index('end', end, Number.MAX_SAFE_INTEGER)
+    const memory = this.#checked()
+    const first = args.clamp(from, memory.byteLength)
+    const length = Math.max(0, args.clamp(to, memory.byteLength) - first)
+    const copy = Buffer.allocUnsafeSlow(length)
+    native.read(memory.region, first, copy)
+    return copy
+  }
+
+  /**
+   * Copies bytes into the region at `offset`: all of them, or none.
+   *
+   * @returns how many.
+   * @throws `ERR_OUT_OF_RANGE` where they do not fit; `ERR_REGION_READONLY`.
+   */
+  set(source: Bytes, offset = 0): number {
+    const bytes = args.bytes('source', source)
+    const to = args.offset('offset', offset)
+    const memory = this.#writable()
+    if (to + bytes.byteLength > memory.byteLength) {
+      throw outOfRange('offset', `<= ${memory.byteLength - bytes.byteLength}, so that the bytes fit`, to)
+    }
+    native.write(memory.region, to, bytes, bytes.byteLength)
+    return bytes.byteLength
+  }
+
+  /**
+   * Fills a part of the region with a byte, or with bytes again and again, the last time cut where the part ends.
+   *
+   * @throws `ERR_REGION_READONLY`; `ERR_INVALID_ARG_VALUE` where there is nothing to fill with.
+   */
+  fill(value: number | Bytes, range?: Range): this {
+    const pattern = args.pattern('value', value)
+    if (pattern.byteLength === 0) throw invalidArgValue('value', value, 'must hold a byte at least')
+    const given = args.range(range)
+    const memory = this.#writable()
+    const { start, end } = this.#clamped(given)
+    native.fill(memory.region, start, end, pattern)
+    return this
+  }
+
+  /**
+   * Moves bytes inside the region, as memmove does: the parts may overlap.
+   *
+   * @throws `ERR_OUT_OF_RANGE` where one of the parts does not lie in the region; `ERR_REGION_READONLY`.
+   */
+  move(destination: number, source: number, byteLength: number): this {
+    const to = args.offset('destination', destination)
+    const from = args.offset('source', source)
+    const length = args.offset('byteLength', byteLength)
+    const memory = this.#writable()
+    const room = memory.byteLength - length
+    if (room < 0) throw outOfRange('byteLength', `<= ${memory.byteLength}`, length)
+    if (to > room) throw outOfRange('destination', `<= ${room}`, to)
+    if (from > room) throw outOfRange('source', `<= ${room}`, from)
+    native.moveWithin(memory.region, to, from, length)
+    return this
+  }
+
+  /** Whether the region holds just these bytes, or another region the same ones. */
+  equals(other: Bytes | Region): boolean {
+    if (other instanceof Region) {
+      const theirs = other[MEMORY].region
+      return native.equalsRegion(this[MEMORY].region, theirs)
+    }
+    const bytes = args.bytes('other', other)
+    return native.equals(this[MEMORY].region, bytes)
+  }
+
+  /**
+   * A part of the region as text.
+   *
+   * @throws `ERR_UNKNOWN_ENCODING`; `ERR_STRING_TOO_LONG` beyond Node's longest string (512 MiB).
+   */
+  override toString(encoding?: BufferEncoding, start?: number, end?: number): string {
+    const known = args.encoding('encoding', encoding)
+    return this.slice(start, end).toString(known)
+  }
+
+  /** A position in the region and what a file object does from there; any number of them. */
+  cursor(position = 0): Cursor {
+    const at = args.offset('position', position)
+    const { byteLength } = this.#checked()
+    if (at > byteLength) throw outOfRange('position', `<= ${byteLength}`, at)
+    return new Cursor(this, at)
+  }
+
+  /** Every byte by its number. */
+  *[Symbol.iterator](): IterableIterator<number> {
+    this.#checked()
+    for (let offset = 0; offset < this.#checked().byteLength; offset++) yield this.readUInt8(offset)
+  }
+
+  /**
+   * Position of the first match that lies wholly in the range, or -1. An empty needle is found at its start.
+   *
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('access.log')
+   * console.log(file.indexOf('ERROR', { start: -1_000_000 }))
+   * ```
+   */
+  indexOf(needle: Bytes | number, range?: Range): number {
+    const bytes = args.pattern('needle', needle)
+    const { start, end } = this.#clamped(args.range(range))
+    return native.indexOf(this[MEMORY].region, start, end, bytes)
+  }
+
+  /** Position of the last match that lies wholly in the range, or -1. An empty needle is found at its end. */
+  lastIndexOf(needle: Bytes | number, range?: Range): number {
+    const bytes = args.pattern('needle', needle)
+    const { start, end } = this.#clamped(args.range(range))
+    return native.lastIndexOf(this[MEMORY].region, start, end, bytes)
+  }
+
+  /** Whether there is a match that lies wholly in the range. */
+  includes(needle: Bytes | number, range?: Range): boolean {
+    return this.indexOf(needle, range) !== -1
+  }
+
+  /** How many matches that do not overlap lie in the range. An empty needle is found between any two bytes. */
+  count(needle: Bytes | number, range?: Range): number {
+    const bytes = args.pattern('needle', needle)
+    const { start, end } = this.#clamped(args.range(range))
+    return native.count(this[MEMORY].region, start, end, bytes)
+  }
+
+  /** Positions of all matches that do not overlap. */
+  indexesOf(needle: Bytes | number, options?: Range): Scan<number> {
+    const bytes = args.pattern('needle', needle)
+    const { start, end } = this.#clamped(args.range(options, 'options'))
+    return new Indexes(this[MEMORY], start, end, bytes)
+  }
+
+  /**
+   * Line after line, without its `\n` or `\r\n`; the last one also where it has no end. Copies: they outlive the region.
+   *
+   * @param options a range, and an `encoding`: with one the lines are strings, without they are Buffers. Lines are cut at
+   * the byte 0x0a, so UTF-16 is refused.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('access.log')
+   * for (const line of file.lines({ encoding: 'utf8' })) console.log(line)
+   * ```
+   */
+  lines(options?: Lines & { encoding?: undefined }): Scan<Buffer>
+  lines(options: Lines & { encoding: BufferEncoding }): Scan<string>
+  lines(options?: Lines & { encoding?: BufferEncoding | undefined }): Scan<Buffer> | Scan<string> {
+    const given = args.options(options, ['start', 'end', 'encoding'])
+    const encoding = given.encoding === undefined ? undefined : args.encoding('options.encoding', given.encoding)
+    if (encoding !== undefined) checkLineEncoding(encoding)
+    const { start, end } = this.#clamped(args.rangeOf(given))
+    return encoding === undefined
+      ? new ByteLines(this[MEMORY], start, end)
+      : textLines(this[MEMORY], start, end, encoding)
+  }
+
+  /**
+   * Brings a range to stable storage; it is there when the promise resolves. Works on a thread of its own. After one
+   * failure every later flush fails too: the system reports a lost write only once.
+   *
+   * @throws (rejects) `EIO`, `ENOSPC` and what else the system says; `ERR_REGION_CLOSED` also where the region was closed
+   * meanwhile. Nothing is to be done for `'read'` and `'copy'`.
+   */
+  async flush(range?: Range): Promise<void> {
+    const { start, end } = this.#clamped(args.range(range))
+    const memory = this[MEMORY]
+    const failure = await native.flush(memory.region, start, end)
+    if (memory.closed) throw regionClosed()
+    if (failure !== null) throw failure
+  }
+
+  /** As {@link flush}, waiting here. With `wait: false` the writing only begins, and nobody says when it is done. */
+  flushSync(range?: Range & { wait?: boolean | undefined }): void {
+    const given = args.options(range, ['start', 'end', 'wait'], 'range')
+    const wait = args.boolean('range.wait', given.wait, true)
+    const { start, end } = this.#clamped(args.rangeOf(given, 'range'))
+    native.flushSync(this[MEMORY].region, start, end, wait)
+  }
+
+  /**
+   * Maps again what is there now: sees what was appended, forgets what was cut off, and clears a fault. The file is never
+   * changed. A region that was opened with a length stays at most that long. Where something changed, views handed out
+   * before have length 0, and a `'copy'` region starts again from the file.
+   *
+   * @returns whether anything changed.
+   * @throws `ERR_INVALID_STATE` where no descriptor was kept.
+   */
+  refresh(): boolean {
+    return this[MEMORY].refresh()
+  }
+
+  /** How `console.log` shows it. @internal */
+  [inspect.custom](_depth: number, options: object): string {
+    const shown = this.closed ? { closed: true } : this.facts()
+    return `${this.constructor.name} ${inspect(shown, options)}`
+  }
+
+  /** What `inspect` shows of an open region. @internal */
+  protected facts(): object {
+    return { access: this.access, byteLength: this.byteLength }
+  }
+
+  #checked(): Memory {
+    const memory = this[MEMORY]
+    if (memory.closed) throw regionClosed()
+    return memory
+  }
+
+  #writable(): Memory {
+    const memory = this[MEMORY]
+    void memory.writableRegion
+    return memory
+  }
+
+  #clamped(given: args.GivenRange): { start: number; end: number } {
+    const { byteLength } = this.#checked()
+    const start = args.clamp(given.start, byteLength)
+    return { start, end: Math.max(start, args.clamp(given.end, byteLength)) }
+  }
+}
+
+function elementSize(type: unknown): number {
+  if (typeof type === 'function') {
+    if (type === DataView || type.prototype instanceof DataView) return 1
+    const size: unknown = Reflect.get(type, 'BYTES_PER_ELEMENT')
+    if (typeof TypedArray === 'function' && type.prototype instanceof TypedArray && typeof size === 'number') return size
+  }
+  throw invalidArgType('type', 'a TypedArray class or DataView', type)
+}

@@ -1,0 +1,530 @@
+// Checked access to single values at any 53-bit offset, under the names that Buffer has for it.
+//
+// A read is a bounds check, one DataView read and a look at the status word: no call of the addon, and yet it
+// throws when the region is closed, the offset is out of range, or the page had vanished.
+
+import * as args from './arguments.ts'
+import type { Memory } from './memory.ts'
+
+/** The key under which a region keeps its memory. */
+export const MEMORY: unique symbol = Symbol('memmap.memory')
+
+/**
+ * Buffer's whole read and write family, over a region of any length.
+ *
+ * Offsets are bytes from the start of the region, 0 by default. Every method throws `ERR_INVALID_ARG_TYPE` or
+ * `ERR_OUT_OF_RANGE` for an argument it cannot take (nothing is rounded or wrapped), `ERR_REGION_CLOSED` once the
+ * region is closed, and `ERR_REGION_FAULTED` when the system could not supply a page; the writing ones
+ * `ERR_REGION_READONLY` where access is `'read'`. A write that throws for its arguments has written nothing.
+ *
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ *
+ * const file = MmapFile.open('counter.bin', { access: 'write', create: true, length: 8 })
+ * file.writeBigUInt64LE(file.readBigUInt64LE(0) + 1n, 0)
+ * file.close()
+ * ```
+ */
+export abstract class ScalarAccess {
+  /** @internal */
+  abstract readonly [MEMORY]: Memory
+
+  /** Reads a signed 8-bit integer. */
+  readInt8(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 1)
+    const value = view.getInt8(memory.local)
+    memory.verify()
+    return value
+  }
+
+  /** Reads an unsigned 8-bit integer. */
+  readUInt8(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 1)
+    const value = view.getUint8(memory.local)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a signed 16-bit integer, little-endian. */
+  readInt16LE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 2)
+    const value = view.getInt16(memory.local, true)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a signed 16-bit integer, big-endian. */
+  readInt16BE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 2)
+    const value = view.getInt16(memory.local, false)
+    memory.verify()
+    return value
+  }
+
+  /** Reads an unsigned 16-bit integer, little-endian. */
+  readUInt16LE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 2)
+    const value = view.getUint16(memory.local, true)
+    memory.verify()
+    return value
+  }
+
+  /** Reads an unsigned 16-bit integer, big-endian. */
+  readUInt16BE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 2)
+    const value = view.getUint16(memory.local, false)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a signed 32-bit integer, little-endian. */
+  readInt32LE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 4)
+    const value = view.getInt32(memory.local, true)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a signed 32-bit integer, big-endian. */
+  readInt32BE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 4)
+    const value = view.getInt32(memory.local, false)
+    memory.verify()
+    return value
+  }
+
+  /** Reads an unsigned 32-bit integer, little-endian. */
+  readUInt32LE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 4)
+    const value = view.getUint32(memory.local, true)
+    memory.verify()
+    return value
+  }
+
+  /** Reads an unsigned 32-bit integer, big-endian. */
+  readUInt32BE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 4)
+    const value = view.getUint32(memory.local, false)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a signed 64-bit integer, little-endian. */
+  readBigInt64LE(offset = 0): bigint {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 8)
+    const value = view.getBigInt64(memory.local, true)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a signed 64-bit integer, big-endian. */
+  readBigInt64BE(offset = 0): bigint {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 8)
+    const value = view.getBigInt64(memory.local, false)
+    memory.verify()
+    return value
+  }
+
+  /** Reads an unsigned 64-bit integer, little-endian. */
+  readBigUInt64LE(offset = 0): bigint {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 8)
+    const value = view.getBigUint64(memory.local, true)
+    memory.verify()
+    return value
+  }
+
+  /** Reads an unsigned 64-bit integer, big-endian. */
+  readBigUInt64BE(offset = 0): bigint {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 8)
+    const value = view.getBigUint64(memory.local, false)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a 32-bit float, little-endian. */
+  readFloatLE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 4)
+    const value = view.getFloat32(memory.local, true)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a 32-bit float, big-endian. */
+  readFloatBE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 4)
+    const value = view.getFloat32(memory.local, false)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a 64-bit float, little-endian. */
+  readDoubleLE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 8)
+    const value = view.getFloat64(memory.local, true)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a 64-bit float, big-endian. */
+  readDoubleBE(offset = 0): number {
+    const memory = this[MEMORY]
+    const view = memory.locate(offset, 8)
+    const value = view.getFloat64(memory.local, false)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a signed integer of 1 to 6 bytes, little-endian. */
+  readIntLE(offset: number, byteLength: number): number {
+    const memory = this[MEMORY]
+    const size = args.integer('byteLength', byteLength, 1, 6)
+    const view = memory.locate(offset, size)
+    let value = 0
+    for (let at = size - 1; at >= 0; at--) value = value * 0x100 + view.getUint8(memory.local + at)
+    memory.verify()
+    const half = 2 ** (8 * size - 1)
+    return value < half ? value : value - 2 * half
+  }
+
+  /** Reads an unsigned integer of 1 to 6 bytes, little-endian. */
+  readUIntLE(offset: number, byteLength: number): number {
+    const memory = this[MEMORY]
+    const size = args.integer('byteLength', byteLength, 1, 6)
+    const view = memory.locate(offset, size)
+    let value = 0
+    for (let at = size - 1; at >= 0; at--) value = value * 0x100 + view.getUint8(memory.local + at)
+    memory.verify()
+    return value
+  }
+
+  /** Reads a signed integer of 1 to 6 bytes, big-endian. */
+  readIntBE(offset: number, byteLength: number): number {
+    const memory = this[MEMORY]
+    const size = args.integer('byteLength', byteLength, 1, 6)
+    const view = memory.locate(offset, size)
+    let value = 0
+    for (let at = 0; at < size; at++) value = value * 0x100 + view.getUint8(memory.local + at)
+    memory.verify()
+    const half = 2 ** (8 * size - 1)
+    return value < half ? value : value - 2 * half
+  }
+
+  /** Reads an unsigned integer of 1 to 6 bytes, big-endian. */
+  readUIntBE(offset: number, byteLength: number): number {
+    const memory = this[MEMORY]
+    const size = args.integer('byteLength', byteLength, 1, 6)
+    const view = memory.locate(offset, size)
+    let value = 0
+    for (let at = 0; at < size; at++) value = value * 0x100 + view.getUint8(memory.local + at)
+    memory.verify()
+    return value
+  }
+
+  /** Writes a signed 8-bit integer; returns the offset behind it. */
+  writeInt8(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, -0x80, 0x7f)
+    const view = memory.locateForWriting(offset, 1)
+    view.setInt8(memory.local, checked)
+    memory.commit(view, 1)
+    return offset + 1
+  }
+
+  /** Writes an unsigned 8-bit integer; returns the offset behind it. */
+  writeUInt8(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, 0, 0xff)
+    const view = memory.locateForWriting(offset, 1)
+    view.setUint8(memory.local, checked)
+    memory.commit(view, 1)
+    return offset + 1
+  }
+
+  /** Writes a signed 16-bit integer, little-endian; returns the offset behind it. */
+  writeInt16LE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, -0x8000, 0x7fff)
+    const view = memory.locateForWriting(offset, 2)
+    view.setInt16(memory.local, checked, true)
+    memory.commit(view, 2)
+    return offset + 2
+  }
+
+  /** Writes a signed 16-bit integer, big-endian; returns the offset behind it. */
+  writeInt16BE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, -0x8000, 0x7fff)
+    const view = memory.locateForWriting(offset, 2)
+    view.setInt16(memory.local, checked, false)
+    memory.commit(view, 2)
+    return offset + 2
+  }
+
+  /** Writes an unsigned 16-bit integer, little-endian; returns the offset behind it. */
+  writeUInt16LE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, 0, 0xffff)
+    const view = memory.locateForWriting(offset, 2)
+    view.setUint16(memory.local, checked, true)
+    memory.commit(view, 2)
+    return offset + 2
+  }
+
+  /** Writes an unsigned 16-bit integer, big-endian; returns the offset behind it. */
+  writeUInt16BE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, 0, 0xffff)
+    const view = memory.locateForWriting(offset, 2)
+    view.setUint16(memory.local, checked, false)
+    memory.commit(view, 2)
+    return offset + 2
+  }
+
+  /** Writes a signed 32-bit integer, little-endian; returns the offset behind it. */
+  writeInt32LE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, -0x80000000, 0x7fffffff)
+    const view = memory.locateForWriting(offset, 4)
+    view.setInt32(memory.local, checked, true)
+    memory.commit(view, 4)
+    return offset + 4
+  }
+
+  /** Writes a signed 32-bit integer, big-endian; returns the offset behind it. */
+  writeInt32BE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, -0x80000000, 0x7fffffff)
+    const view = memory.locateForWriting(offset, 4)
+    view.setInt32(memory.local, checked, false)
+    memory.commit(view, 4)
+    return offset + 4
+  }
+
+  /** Writes an unsigned 32-bit integer, little-endian; returns the offset behind it. */
+  writeUInt32LE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, 0, 0xffffffff)
+    const view = memory.locateForWriting(offset, 4)
+    view.setUint32(memory.local, checked, true)
+    memory.commit(view, 4)
+    return offset + 4
+  }
+
+  /** Writes an unsigned 32-bit integer, big-endian; returns the offset behind it. */
+  writeUInt32BE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.integer('value', value, 0, 0xffffffff)
+    const view = memory.locateForWriting(offset, 4)
+    view.setUint32(memory.local, checked, false)
+    memory.commit(view, 4)
+    return offset + 4
+  }
+
+  /** Writes a signed 64-bit integer, little-endian; returns the offset behind it. */
+  writeBigInt64LE(value: bigint, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.bigint('value', value, -0x8000000000000000n, 0x7fffffffffffffffn)
+    const view = memory.locateForWriting(offset, 8)
+    view.setBigInt64(memory.local, checked, true)
+    memory.commit(view, 8)
+    return offset + 8
+  }
+
+  /** Writes a signed 64-bit integer, big-endian; returns the offset behind it. */
+  writeBigInt64BE(value: bigint, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.bigint('value', value, -0x8000000000000000n, 0x7fffffffffffffffn)
+    const view = memory.locateForWriting(offset, 8)
+    view.setBigInt64(memory.local, checked, false)
+    memory.commit(view, 8)
+    return offset + 8
+  }
+
+  /** Writes an unsigned 64-bit integer, little-endian; returns the offset behind it. */
+  writeBigUInt64LE(value: bigint, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.bigint('value', value, 0n, 0xffffffffffffffffn)
+    const view = memory.locateForWriting(offset, 8)
+    view.setBigUint64(memory.local, checked, true)
+    memory.commit(view, 8)
+    return offset + 8
+  }
+
+  /** Writes an unsigned 64-bit integer, big-endian; returns the offset behind it. */
+  writeBigUInt64BE(value: bigint, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.bigint('value', value, 0n, 0xffffffffffffffffn)
+    const view = memory.locateForWriting(offset, 8)
+    view.setBigUint64(memory.local, checked, false)
+    memory.commit(view, 8)
+    return offset + 8
+  }
+
+  /** Writes a 32-bit float, little-endian; returns the offset behind it. */
+  writeFloatLE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.float('value', value)
+    const view = memory.locateForWriting(offset, 4)
+    view.setFloat32(memory.local, checked, true)
+    memory.commit(view, 4)
+    return offset + 4
+  }
+
+  /** Writes a 32-bit float, big-endian; returns the offset behind it. */
+  writeFloatBE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.float('value', value)
+    const view = memory.locateForWriting(offset, 4)
+    view.setFloat32(memory.local, checked, false)
+    memory.commit(view, 4)
+    return offset + 4
+  }
+
+  /** Writes a 64-bit float, little-endian; returns the offset behind it. */
+  writeDoubleLE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.float('value', value)
+    const view = memory.locateForWriting(offset, 8)
+    view.setFloat64(memory.local, checked, true)
+    memory.commit(view, 8)
+    return offset + 8
+  }
+
+  /** Writes a 64-bit float, big-endian; returns the offset behind it. */
+  writeDoubleBE(value: number, offset = 0): number {
+    const memory = this[MEMORY]
+    const checked = args.float('value', value)
+    const view = memory.locateForWriting(offset, 8)
+    view.setFloat64(memory.local, checked, false)
+    memory.commit(view, 8)
+    return offset + 8
+  }
+
+  /** Writes a signed integer of 1 to 6 bytes, little-endian; returns the offset behind it. */
+  writeIntLE(value: number, offset: number, byteLength: number): number {
+    const memory = this[MEMORY]
+    const size = args.integer('byteLength', byteLength, 1, 6)
+    const checked = args.integer('value', value, -(2 ** (8 * size - 1)), 2 ** (8 * size - 1) - 1)
+    const view = memory.locateForWriting(offset, size)
+    let rest = checked < 0 ? checked + 2 ** (8 * size) : checked
+    for (let at = 0; at < size; at++) {
+      view.setUint8(memory.local + at, rest % 0x100)
+      rest = Math.floor(rest / 0x100)
+    }
+    memory.commit(view, size)
+    return offset + size
+  }
+
+  /** Writes an unsigned integer of 1 to 6 bytes, little-endian; returns the offset behind it. */
+  writeUIntLE(value: number, offset: number, byteLength: number): number {
+    const memory = this[MEMORY]
+    const size = args.integer('byteLength', byteLength, 1, 6)
+    const checked = args.integer('value', value, 0, 2 ** (8 * size) - 1)
+    const view = memory.locateForWriting(offset, size)
+    let rest = checked
+    for (let at = 0; at < size; at++) {
+      view.setUint8(memory.local + at, rest % 0x100)
+      rest = Math.floor(rest / 0x100)
+    }
+    memory.commit(view, size)
+    return offset + size
+  }
+
+  /** Writes a signed integer of 1 to 6 bytes, big-endian; returns the offset behind it. */
+  writeIntBE(value: number, offset: number, byteLength: number): number {
+    const memory = this[MEMORY]
+    const size = args.integer('byteLength', byteLength, 1, 6)
+    const checked = args.integer('value', value, -(2 ** (8 * size - 1)), 2 ** (8 * size - 1) - 1)
+    const view = memory.locateForWriting(offset, size)
+    let rest = checked < 0 ? checked + 2 ** (8 * size) : checked
+    for (let at = size - 1; at >= 0; at--) {
+      view.setUint8(memory.local + at, rest % 0x100)
+      rest = Math.floor(rest / 0x100)
+    }
+    memory.commit(view, size)
+    return offset + size
+  }
+
+  /** Writes an unsigned integer of 1 to 6 bytes, big-endian; returns the offset behind it. */
+  writeUIntBE(value: number, offset: number, byteLength: number): number {
+    const memory = this[MEMORY]
+    const size = args.integer('byteLength', byteLength, 1, 6)
+    const checked = args.integer('value', value, 0, 2 ** (8 * size) - 1)
+    const view = memory.locateForWriting(offset, size)
+    let rest = checked
+    for (let at = size - 1; at >= 0; at--) {
+      view.setUint8(memory.local + at, rest % 0x100)
+      rest = Math.floor(rest / 0x100)
+    }
+    memory.commit(view, size)
+    return offset + size
+  }
+
+  /** The same as {@link readUInt8}. */
+  declare readUint8: this['readUInt8']
+  /** The same as {@link readUInt16LE}. */
+  declare readUint16LE: this['readUInt16LE']
+  /** The same as {@link readUInt16BE}. */
+  declare readUint16BE: this['readUInt16BE']
+  /** The same as {@link readUInt32LE}. */
+  declare readUint32LE: this['readUInt32LE']
+  /** The same as {@link readUInt32BE}. */
+  declare readUint32BE: this['readUInt32BE']
+  /** The same as {@link readBigUInt64LE}. */
+  declare readBigUint64LE: this['readBigUInt64LE']
+  /** The same as {@link readBigUInt64BE}. */
+  declare readBigUint64BE: this['readBigUInt64BE']
+  /** The same as {@link readUIntLE}. */
+  declare readUintLE: this['readUIntLE']
+  /** The same as {@link readUIntBE}. */
+  declare readUintBE: this['readUIntBE']
+  /** The same as {@link writeUInt8}. */
+  declare writeUint8: this['writeUInt8']
+  /** The same as {@link writeUInt16LE}. */
+  declare writeUint16LE: this['writeUInt16LE']
+  /** The same as {@link writeUInt16BE}. */
+  declare writeUint16BE: this['writeUInt16BE']
+  /** The same as {@link writeUInt32LE}. */
+  declare writeUint32LE: this['writeUInt32LE']
+  /** The same as {@link writeUInt32BE}. */
+  declare writeUint32BE: this['writeUInt32BE']
+  /** The same as {@link writeBigUInt64LE}. */
+  declare writeBigUint64LE: this['writeBigUInt64LE']
+  /** The same as {@link writeBigUInt64BE}. */
+  declare writeBigUint64BE: this['writeBigUInt64BE']
+  /** The same as {@link writeUIntLE}. */
+  declare writeUintLE: this['writeUIntLE']
+  /** The same as {@link writeUIntBE}. */
+  declare writeUintBE: this['writeUIntBE']
+}
+
+const NAMES = Object.getOwnPropertyNames(ScalarAccess.prototype).filter((name) => name !== 'constructor')
+
+/** `readUint8` for `readUInt8`: Buffer has both, and so have we. */
+const ALIASES = NAMES.filter((name) => name.includes('UInt')).map((name) => name.replace('UInt', 'Uint'))
+
+export const READERS = [...NAMES, ...ALIASES].filter((name) => name.startsWith('read'))
+export const WRITERS = [...NAMES, ...ALIASES].filter((name) => name.startsWith('write'))
+
+for (const alias of ALIASES) {
+  const method = Object.getOwnPropertyDescriptor(ScalarAccess.prototype, alias.replace('Uint', 'UInt'))
+  if (method !== undefined) Object.defineProperty(ScalarAccess.prototype, alias, method)
+}
