@@ -24,10 +24,7 @@ function received(value: unknown): string {
 
 export function invalidArgType(name: string, expected: string, value: unknown): TypeError & CodedError {
   const kind = name.includes('.') ? 'property' : 'argument'
-  return coded(
-    new TypeError(`The "${name}" ${kind} must be ${expected}.${received(value)}`),
-    'ERR_INVALID_ARG_TYPE',
-  )
+  return coded(new TypeError(`The "${name}" ${kind} must be ${expected}.${received(value)}`), 'ERR_INVALID_ARG_TYPE')
 }
 
 export function invalidArgValue(name: string, value: unknown, why: string): TypeError & CodedError {

@@ -409,7 +409,8 @@ function elementSize(type: unknown): number {
   if (typeof type === 'function') {
     if (type === DataView || type.prototype instanceof DataView) return 1
     const size: unknown = Reflect.get(type, 'BYTES_PER_ELEMENT')
-    if (typeof TypedArray === 'function' && type.prototype instanceof TypedArray && typeof size === 'number') return size
+    if (typeof TypedArray === 'function' && type.prototype instanceof TypedArray && typeof size === 'number')
+      return size
   }
   throw invalidArgType('type', 'a TypedArray class or DataView', type)
 }

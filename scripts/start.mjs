@@ -3,4 +3,6 @@
 import { build, run } from './steps.mjs'
 
 build()
-run(process.execPath, ['--import=@oxc-node/core/register', 'examples/count-word.ts', ...process.argv.slice(2)])
+run(process.execPath, ['--import=@oxc-node/core/register', 'examples/count-word.ts', ...process.argv.slice(2)], {
+  quiet: true, // the program says itself what is wrong, in one line
+})

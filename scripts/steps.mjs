@@ -2,7 +2,16 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -18,7 +27,7 @@ export function fail(message) {
 }
 
 /** Runs a command in the root, its output to ours; ends with its exit code if it fails. */
-export function run(command, args, options = {}) {
+export function run(command, args, { quiet = false, ...options } = {}) {
   const { status, error } = spawnSync(command, args, {
     cwd: ROOT,
     stdio: 'inherit',
@@ -27,7 +36,7 @@ export function run(command, args, options = {}) {
   })
   if (error !== undefined) fail(`cannot run ${command}: ${error.message}`)
   if (status !== 0) {
-    process.stderr.write(`failed: ${command} ${args.join(' ')}\n`)
+    if (!quiet) process.stderr.write(`failed: ${command} ${args.join(' ')}\n`)
     process.exit(status ?? 1)
   }
 }
@@ -55,7 +64,8 @@ function* filesOf(paths) {
 /** Does `work` unless it was done with just these inputs and its outputs are there. */
 export function step(name, { inputs, outputs, salt = '' }, work) {
   const hash = createHash('sha256').update(salt)
-  for (const file of filesOf(inputs)) hash.update(relative(ROOT, file)).update('\0').update(readFileSync(file)).update('\0')
+  for (const file of filesOf(inputs))
+    hash.update(relative(ROOT, file)).update('\0').update(readFileSync(file)).update('\0')
   const now = hash.digest('hex')
   const stamp = join(STAMPS, name)
   const done = existsSync(stamp) && readFileSync(stamp, 'utf8') === now

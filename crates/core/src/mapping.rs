@@ -167,10 +167,15 @@ impl Mapping {
         &self.cell
     }
 
-    /// Throws if a page vanished. Called after the memory was touched: what was read may be zeros.
+    /// Throws if a page vanished, or if the region was closed under a task. Called after the memory was touched:
+    /// what was read may be zeros.
     pub fn check(&self) -> Result<()> {
-        fence(Ordering::SeqCst);
-        if self.cell.word().load(Ordering::SeqCst) & FAULTED == 0 {
+        let faulted = self.faulted();
+        // Set before the file is taken out of the range, so whoever met what lies behind it sees it here.
+        if self.retired.load(Ordering::SeqCst) {
+            return Err(Error::Closed);
+        }
+        if !faulted {
             return Ok(());
         }
         let first = self.guarded.as_ref().and_then(Guarded::first_fault).unwrap_or(0);
@@ -179,13 +184,15 @@ impl Mapping {
 
     /// Whether a page vanished.
     pub fn faulted(&self) -> bool {
-        self.check().is_err()
+        // Between the touches and the look at the flag, for the compiler and for the processor.
+        fence(Ordering::SeqCst);
+        self.cell.word().load(Ordering::SeqCst) & FAULTED != 0
     }
 
     /// The region lets go. If nobody else holds an address the range is given back at once; else the file
     /// is taken out of it, where the system can, and the addresses stay taken until the last holder is gone.
     pub fn close(mut self: Arc<Self>) {
-        if Arc::get_mut(&mut self).is_some() || self.retired.swap(true, Ordering::AcqRel) {
+        if Arc::get_mut(&mut self).is_some() || self.retired.swap(true, Ordering::SeqCst) {
             return;
         }
         self.listed.close();

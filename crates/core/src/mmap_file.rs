@@ -222,6 +222,11 @@ impl Flush {
             return Err(Error::FlushFailed);
         }
         self.mapping.check()?;
+        if self.end > self.mapping.len() {
+            // The system would refuse it too, and that would count as a lost write.
+            let len = self.mapping.len();
+            return Err(Error::OutOfRange(format!("{} is behind the end of a region of {len} bytes", self.end)));
+        }
         if self.mapping.access() != Access::Write || self.start >= self.end {
             return Ok(());
         }
@@ -231,7 +236,8 @@ impl Flush {
         let position = self.mapping.position() + from as u64;
         let address = self.mapping.base().wrapping_add(from);
         let outcome = sys::flush(self.file.as_deref(), position, address, len, wait);
-        // A range whose file vanished under the flush was not written: the fault is the truer answer.
+        // A range whose file vanished under the flush was not written: the fault is the truer answer. Nor does
+        // a flush say anything of a range that was closed in the meantime.
         self.mapping.check()?;
         outcome.inspect_err(|_| self.failed.store(true, Ordering::Release))
     }

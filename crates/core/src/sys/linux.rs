@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::unix::{msync, page_size, set_length, write_zeros};
+use super::unix::{give_back, lengthen, msync, page_size, write_zeros};
 use super::FileMap;
 use crate::{Access, Error, Result};
 
@@ -124,7 +124,7 @@ pub fn extend(file: &File, from: u64, to: u64, sparse: bool) -> Result<()> {
         }
     };
     if sparse {
-        return set_length(file, to).map_err(|cause| Error::system("ftruncate", &cause));
+        return lengthen(file, to).map_err(|cause| Error::system("ftruncate", &cause));
     }
     // First the space, with the length as it is: what fails then has changed nothing anybody sees. The
     // second call only moves the end, and unlike ftruncate(2) never back over what others appended.
@@ -132,15 +132,12 @@ pub fn extend(file: &File, from: u64, to: u64, sparse: bool) -> Result<()> {
         Ok(()) => {}
         Err(cause) if cause.raw_os_error() == Some(libc::EOPNOTSUPP) => {
             if let Err(cause) = write_zeros(file, from, to) {
-                let _ = set_length(file, from);
+                give_back(file, from, to);
                 return Err(Error::system("write", &cause));
             }
         }
         Err(cause) => {
-            // Gives back what was allocated beyond the end, if the end is still where it was.
-            if file.metadata().is_ok_and(|facts| facts.len() == from) {
-                let _ = set_length(file, from);
-            }
+            give_back(file, from, from);
             return Err(Error::system("fallocate", &cause));
         }
     }

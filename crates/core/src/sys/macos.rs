@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::unix::{msync, set_length, write_zeros};
+use super::unix::{give_back, lengthen, msync, write_zeros};
 use super::FileMap;
 use crate::{Access, Error, Result};
 
@@ -58,11 +58,9 @@ pub unsafe fn retire(address: *mut u8, len: usize, guarded: bool) -> bool {
 /// # References
 /// - [fcntl(2)](https://developer.apple.com/library/archive/documentation/System/Conceptual/ManPages_iPhoneOS/man2/fcntl.2.html), `F_PREALLOCATE`
 pub fn extend(file: &File, from: u64, to: u64, sparse: bool) -> Result<()> {
-    let shorten = |cause: Error| {
-        if file.metadata().is_ok_and(|facts| facts.len() != from) {
-            let _ = set_length(file, from);
-        }
-        cause
+    let failed = |syscall: &'static str, cause: &io::Error| {
+        give_back(file, from, to);
+        Error::system(syscall, cause)
     };
     if !sparse {
         let length = libc::off_t::try_from(to - from).map_err(|_| Error::raw("fcntl", libc::EFBIG))?;
@@ -79,10 +77,10 @@ pub fn extend(file: &File, from: u64, to: u64, sparse: bool) -> Result<()> {
             if cause.raw_os_error() != Some(libc::ENOTSUP) {
                 return Err(Error::system("fcntl", &cause));
             }
-            return write_zeros(file, from, to).map_err(|cause| shorten(Error::system("write", &cause)));
+            return write_zeros(file, from, to).map_err(|cause| failed("write", &cause));
         }
     }
-    set_length(file, to).map_err(|cause| shorten(Error::system("ftruncate", &cause)))
+    lengthen(file, to).map_err(|cause| failed("ftruncate", &cause))
 }
 
 /// Writes a range back to its file; with `wait`, until it is on stable storage.

@@ -217,9 +217,21 @@ pub unsafe fn map_zeros_over(address: usize, len: usize, writable: bool) -> bool
     result != libc::MAP_FAILED
 }
 
-/// Sets the length of a file.
-pub(super) fn set_length(file: &File, length: u64) -> io::Result<()> {
-    file.set_len(length)
+/// Moves the end of a file out to `to`, and not back where others have appended in the meantime.
+pub(super) fn lengthen(file: &File, to: u64) -> io::Result<()> {
+    if file.metadata()?.len() < to {
+        file.set_len(to)?;
+    }
+    Ok(())
+}
+
+/// Takes back what was allocated or written behind `end`, for a file that was to be no longer than `to`.
+pub(super) fn give_back(file: &File, end: u64, to: u64) {
+    // Longer than that, others have appended: their bytes are not ours to cut off.
+    if file.metadata().is_ok_and(|facts| (end..=to).contains(&facts.len())) {
+        // A failure is being reported already, and the caller can do nothing about this one.
+        let _ = file.set_len(end);
+    }
 }
 
 /// Writes zeros, for file systems that cannot allocate: slower, and the same in the end.
@@ -229,7 +241,8 @@ pub(super) fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
     let mut at = from;
     while at < to {
         let step = usize::try_from(to - at).map_or(zeros.len(), |rest| rest.min(zeros.len()));
-        at += file.write_at(&zeros[..step], at)? as u64;
+        file.write_all_at(&zeros[..step], at)?;
+        at += step as u64;
     }
     Ok(())
 }
@@ -240,8 +253,12 @@ pub(super) fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
 /// - [msync(2)](https://man7.org/linux/man-pages/man2/msync.2.html)
 pub(super) fn msync(address: *mut u8, len: usize, flags: libc::c_int) -> Result<()> {
     // SAFETY: the caller holds the mapping, so the range is mapped; msync changes no memory.
-    if unsafe { libc::msync(address.cast(), len, flags) } != 0 {
-        return Err(Error::last("msync"));
+    while unsafe { libc::msync(address.cast(), len, flags) } != 0 {
+        let cause = io::Error::last_os_error();
+        // Some network file systems wait interruptibly, and a signal must not count as a lost write.
+        if cause.raw_os_error() != Some(libc::EINTR) {
+            return Err(Error::system("msync", &cause));
+        }
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ pub fn errno(raw: i32) -> (&'static str, i32, &'static str) {
         | win::ERROR_BAD_PATHNAME
         | win::ERROR_MOD_NOT_FOUND => ("ENOENT", -4058, "no such file or directory"),
         win::ERROR_INVALID_FUNCTION => ("EISDIR", -4068, "illegal operation on a directory"),
-        win::ERROR_BAD_DEVICE => ("ENODEV", -4060, "no such device"),
+        win::ERROR_BAD_DEVICE => ("ENODEV", -4059, "no such device"),
         win::ERROR_DISK_FULL | win::ERROR_HANDLE_DISK_FULL | win::ERROR_DISK_QUOTA_EXCEEDED => {
             ("ENOSPC", -4055, "no space left on device")
         }
@@ -69,7 +69,7 @@ pub fn errno(raw: i32) -> (&'static str, i32, &'static str) {
         }
         win::ERROR_NOT_SUPPORTED => ("ENOTSUP", -4049, "operation not supported on socket"),
         win::ERROR_PRIVILEGE_NOT_HELD => ("EPERM", -4048, "operation not permitted"),
-        win::ERROR_WRITE_PROTECT => ("EROFS", -4047, "read-only file system"),
+        win::ERROR_WRITE_PROTECT => ("EROFS", -4043, "read-only file system"),
         win::ERROR_IO_DEVICE | win::ERROR_CRC | win::ERROR_READ_FAULT | win::ERROR_WRITE_FAULT => {
             ("EIO", -4070, "i/o error")
         }
