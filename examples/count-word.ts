@@ -28,7 +28,7 @@ async function streamed(path: string, word: Buffer): Promise<Counted> {
   const from = performance.now()
   let matches = 0
   let lines = 0
-  let carried = Buffer.alloc(0)
+  let carried: Buffer = Buffer.alloc(0)
   for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
     for (let at = chunk.indexOf(0x0a); at !== -1; at = chunk.indexOf(0x0a, at + 1)) lines += 1
     // A match may straddle two chunks: keep what could be its beginning.

@@ -53,9 +53,9 @@ export function boolean(name: string, value: unknown, fallback: boolean): boolea
 /** One of a few strings. */
 export function oneOf<T extends string>(name: string, value: unknown, choices: readonly T[], fallback: T): T {
   if (value === undefined) return fallback
-  const choice = choices.find((choice) => choice === value)
+  const choice = choices.find((candidate) => candidate === value)
   if (choice !== undefined) return choice
-  const expected = `must be one of: ${choices.map((choice) => `'${choice}'`).join(', ')}`
+  const expected = `must be one of: ${choices.map((candidate) => `'${candidate}'`).join(', ')}`
   if (typeof value !== 'string') throw invalidArgType(name, `one of: ${choices.join(', ')}`, value)
   throw invalidArgValue(name, value, expected)
 }

@@ -1,5 +1,7 @@
 // A position in a region, and what a file object does from there.
 
+import type { NonSharedBuffer } from 'node:buffer'
+
 import * as args from './arguments.ts'
 import { illegalConstructor, outOfRange } from './errors.ts'
 import type { Region } from './region.ts'
@@ -104,7 +106,7 @@ export class Cursor {
   }
 
   /** A copy of the next `length` bytes, by default of all; shorter or empty at the end. */
-  read(length?: number): Buffer {
+  read(length?: number): NonSharedBuffer {
     const wanted = length === undefined ? Number.MAX_SAFE_INTEGER : args.offset('length', length)
     const bytes = this.#region.slice(this.#position, this.#position + Math.min(wanted, this.remaining))
     this.#position += bytes.byteLength
@@ -119,7 +121,7 @@ export class Cursor {
   }
 
   /** A copy of the next line with its `\n`; empty at the end. */
-  readLine(): Buffer {
+  readLine(): NonSharedBuffer {
     const end = this.#region.indexOf(NEWLINE, { start: this.#position })
     return this.read(end === -1 ? undefined : end + 1 - this.#position)
   }

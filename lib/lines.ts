@@ -1,6 +1,8 @@
 // Lines of a region, a block at a time: the addon finds the line ends of a block in one call, the block is copied
 // (so that what is handed out outlives the region) or decoded once, and the lines are cut from that.
 
+import type { NonSharedBuffer } from 'node:buffer'
+
 import * as native from '#binding'
 
 import { invalidArgValue } from './errors.ts'
@@ -18,7 +20,7 @@ const BLOCK = 256 * 1024
 export type Lines = Range
 
 /** Encodings in which every byte 0x0a is a line end and nothing else is, so that a block can be decoded whole. */
-const DECODED_BY_BLOCK: readonly BufferEncoding[] = ['utf8', 'utf-8', 'latin1', 'binary']
+const DECODED_BY_BLOCK = new Set<BufferEncoding>(['utf8', 'utf-8', 'latin1', 'binary'])
 
 abstract class LineScan<T> extends Scan<T> {
   position: number
@@ -81,19 +83,19 @@ abstract class LineScan<T> extends Scan<T> {
 }
 
 /** Lines as bytes. */
-export class ByteLines extends LineScan<Buffer> {
-  #bytes: Buffer = Buffer.alloc(0)
+export class ByteLines extends LineScan<NonSharedBuffer> {
+  #bytes: NonSharedBuffer = Buffer.alloc(0)
 
   protected take(region: number, start: number, end: number): void {
     this.#bytes = copyOf(region, start, end)
   }
 
-  protected cut(start: number, end: number, terminated: boolean): Buffer {
+  protected cut(start: number, end: number, terminated: boolean): NonSharedBuffer {
     return this.#bytes.subarray(start, lineEnd(this.#bytes, start, end, terminated))
   }
 }
 
-function copyOf(region: number, start: number, end: number): Buffer {
+function copyOf(region: number, start: number, end: number): NonSharedBuffer {
   const bytes = Buffer.allocUnsafeSlow(end - start)
   native.read(region, start, bytes)
   return bytes
@@ -106,7 +108,7 @@ function lineEnd(bytes: Buffer, start: number, end: number, terminated: boolean)
 /** Lines as text, in an encoding that is cut at line ends only after it was decoded. */
 class TextLines extends LineScan<string> {
   readonly #encoding: BufferEncoding
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: NonSharedBuffer = Buffer.alloc(0)
   #text = ''
   /** A byte is a character: positions in the bytes are positions in the text. */
   #aligned = true
@@ -148,7 +150,7 @@ class TextLines extends LineScan<string> {
 /** Lines as text, in an encoding of bytes (hex, base64): each line by itself. */
 class EncodedLines extends LineScan<string> {
   readonly #encoding: BufferEncoding
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: NonSharedBuffer = Buffer.alloc(0)
 
   constructor(memory: Memory, start: number, end: number, encoding: BufferEncoding) {
     super(memory, start, end)
@@ -165,7 +167,7 @@ class EncodedLines extends LineScan<string> {
 }
 
 export function textLines(memory: Memory, start: number, end: number, encoding: BufferEncoding): Scan<string> {
-  return DECODED_BY_BLOCK.includes(encoding)
+  return DECODED_BY_BLOCK.has(encoding)
     ? new TextLines(memory, start, end, encoding)
     : new EncodedLines(memory, start, end, encoding)
 }

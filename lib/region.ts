@@ -1,3 +1,4 @@
+import type { NonSharedBuffer } from 'node:buffer'
 import { inspect } from 'node:util'
 
 import * as native from '#binding'
@@ -98,7 +99,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
    * file.close() // header.length is 0 from here on
    * ```
    */
-  subarray(start?: number, end?: number): Buffer {
+  subarray(start?: number, end?: number): NonSharedBuffer {
     const from = args.index('start', start, 0)
     const to = args.index('end', end, Number.MAX_SAFE_INTEGER)
     const memory = this.#checked()
@@ -156,7 +157,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
    * for (const window of file.windows(1 << 20)) hash.update(window)
    * ```
    */
-  windows(size: number, options?: Range & { overlap?: number | undefined }): Scan<Buffer> {
+  windows(size: number, options?: Range & { overlap?: number | undefined }): Scan<NonSharedBuffer> {
     const step = args.integer('size', size, 1, Number.MAX_SAFE_INTEGER)
     const given = args.options(options, ['start', 'end', 'overlap'])
     const overlap = given.overlap === undefined ? 0 : args.integer('options.overlap', given.overlap, 0, step - 1)
@@ -177,7 +178,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
   }
 
   /** A copy of a part of the region, which outlives it. */
-  slice(start?: number, end?: number): Buffer {
+  slice(start?: number, end?: number): NonSharedBuffer {
     const from = args.index('start', start, 0)
     const to = args.index('end', end, Number.MAX_SAFE_INTEGER)
     const memory = this.#checked()
@@ -328,9 +329,9 @@ export abstract class Region extends ScalarAccess implements Disposable {
    * for (const line of file.lines({ encoding: 'utf8' })) console.log(line)
    * ```
    */
-  lines(options?: Lines & { encoding?: undefined }): Scan<Buffer>
+  lines(options?: Lines & { encoding?: undefined }): Scan<NonSharedBuffer>
   lines(options: Lines & { encoding: BufferEncoding }): Scan<string>
-  lines(options?: Lines & { encoding?: BufferEncoding | undefined }): Scan<Buffer> | Scan<string> {
+  lines(options?: Lines & { encoding?: BufferEncoding | undefined }): Scan<NonSharedBuffer> | Scan<string> {
     const given = args.options(options, ['start', 'end', 'encoding'])
     const encoding = given.encoding === undefined ? undefined : args.encoding('options.encoding', given.encoding)
     if (encoding !== undefined) checkLineEncoding(encoding)

@@ -1,9 +1,11 @@
 // A region in windows of equal size, the last one shorter.
 
+import type { NonSharedBuffer } from 'node:buffer'
+
 import { OURS, DONE, Scan } from './scan.ts'
 import type { Region } from './region.ts'
 
-export class Windows extends Scan<Buffer> {
+export class Windows extends Scan<NonSharedBuffer> {
   position: number
   readonly #region: Region
   readonly #end: number
@@ -21,7 +23,7 @@ export class Windows extends Scan<Buffer> {
     this.#overlap = overlap
   }
 
-  next(): IteratorResult<Buffer, undefined> {
+  next(): IteratorResult<NonSharedBuffer, undefined> {
     const start = this.#next
     const end = Math.min(start + this.#size, this.#end)
     const window = this.#region.subarray(start, end)
