@@ -4,6 +4,9 @@
 // V8 counts an external ArrayBuffer at its full length, so a buffer over a gigabyte made by every open
 // would make the garbage collector work for every open. Hence the first few scalar reads go through the
 // addon, and only who keeps reading, or asks for a window, gets a buffer.
+//
+// A buffer that only this file reads through can be taken away at close, and the memory with it. One that was handed
+// out holds the memory: a request of the caller's may be under way on it (see docs/design.md, "The life of a region").
 
 import { constants } from 'node:buffer'
 
@@ -44,13 +47,16 @@ export const facts = new Float64Array(4)
 const scratch = new DataView(new ArrayBuffer(8))
 const scratchBytes = Array.from({ length: 9 }, (_, size) => new Uint8Array(scratch.buffer, 0, size))
 
-// A region that was collected without close: the addon lets go of the memory. Views made from it keep theirs.
+// Memory that nobody reads through any more, and was not closed: the addon lets go of it. Buffers that were handed out
+// keep theirs. Scans and cursors keep a region's Memory, so it is that, and not the Region, whose end counts.
 const collected = new FinalizationRegistry<number>((region) => native.close(region, true))
 
 interface Segment {
   readonly start: number // in the mapped range
   readonly end: number
   readonly buffer: ArrayBuffer
+  /** Holds the memory, so that it may be handed out. */
+  readonly held: boolean
 }
 
 /** Where a window lies. */
@@ -86,6 +92,7 @@ export class Memory {
     this.#region = region
     this.access = access
     this.#adopt()
+    collected.register(this, region, this)
   }
 
   #adopt(): void {
@@ -97,11 +104,6 @@ export class Memory {
     this.#takesStores = facts[3] === 1
     this.#refusal = undefined
     this.#calls = 0
-  }
-
-  /** Lets the memory go when `owner` is collected. */
-  watch(owner: object): void {
-    collected.register(owner, this.#region, this)
   }
 
   /** The region's number, if it is open: what every call of the addon takes. */
@@ -199,14 +201,14 @@ export class Memory {
     try {
       const total = this.#lead + this.byteLength
       if (total <= LONGEST_BUFFER) {
-        this.#whole = new DataView(this.#segment(0, total).buffer)
+        this.#whole = new DataView(this.#segment(0, total, false).buffer)
         this.local = position
         return this.#whole
       }
       const number = Math.floor(position / STRIDE)
       const start = number * STRIDE
       const view = (this.#views[number] ??= new DataView(
-        this.#segment(start, Math.min(total, start + LONGEST_BUFFER)).buffer,
+        this.#segment(start, Math.min(total, start + LONGEST_BUFFER), false).buffer,
       ))
       if (position + size > start + view.byteLength) return undefined
       this.local = position - start
@@ -217,11 +219,18 @@ export class Memory {
     }
   }
 
-  /** The buffer over a part of the range, made if there is none. */
-  #segment(start: number, end: number): Segment {
+  /** The buffer over a part of the range, made if there is none that serves. */
+  #segment(start: number, end: number, held: boolean): Segment {
     const found = this.#segments.find((segment) => segment.start === start && segment.end === end)
-    if (found !== undefined) return found
-    const segment = { start, end, buffer: native.arrayBuffer(this.region, start, end - start, false) }
+    if (found !== undefined && (found.held || !held)) return found
+    const segment = { start, end, buffer: native.arrayBuffer(this.region, start, end - start, held), held }
+    if (found !== undefined) {
+      // One buffer over the same memory is enough, and V8 counts each.
+      this.#segments.splice(this.#segments.indexOf(found), 1)
+      native.detach(found.buffer)
+      this.#views = []
+      this.#whole = undefined
+    }
     this.#segments.push(segment)
     return segment
   }
@@ -235,14 +244,14 @@ export class Memory {
     // Asked for windows, the addon says why there are none.
     if (!this.#takesStores) native.arrayBuffer(this.region, 0, total, true)
     if (total <= LONGEST_BUFFER) {
-      return { buffer: this.#segment(0, total).buffer, byteOffset: position }
+      return { buffer: this.#segment(0, total, true).buffer, byteOffset: position }
     }
     let start = Math.floor(position / STRIDE) * STRIDE
     if (position + byteLength > start + LONGEST_BUFFER) start = Math.floor(position / PAGE) * PAGE
     if (position + byteLength > start + LONGEST_BUFFER) {
       throw outOfRange('the length of a window', `<= ${LONGEST_BUFFER - PAGE} in this Node`, byteLength)
     }
-    const { buffer } = this.#segment(start, Math.min(total, start + LONGEST_BUFFER))
+    const { buffer } = this.#segment(start, Math.min(total, start + LONGEST_BUFFER), true)
     return { buffer, byteOffset: position - start }
   }
 }

@@ -53,7 +53,6 @@ export abstract class Region extends ScalarAccess implements Disposable {
     if (key !== OURS) throw illegalConstructor('MmapFile.open()')
     super()
     this[MEMORY] = memory
-    memory.watch(this)
   }
 
   /** Bytes in the region; 0 once closed. */

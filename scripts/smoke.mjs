@@ -9,12 +9,14 @@ import { join } from 'node:path'
 import { MmapFile, mappings } from 'memmap'
 
 const folder = mkdtempSync(join(tmpdir(), 'memmap-smoke-'))
-const path = join(folder, 'file.bin')
+let path = ''
 const TEXT = 'one\ntwo\r\nthree three\nlast'
 let passed = 0
 let failed = 0
 
 async function check(name, work) {
+  // A file each: Windows keeps one that closed windows still hold.
+  path = join(folder, `file-${passed + failed}.bin`)
   writeFileSync(path, TEXT)
   try {
     await work()

@@ -58,7 +58,8 @@ fn external(
     let mut buffer = ptr::null_mut();
     let hint = holder.map_or(ptr::null_mut(), |holder| Box::into_raw(Box::new(holder)));
     let finalizer = (!hint.is_null()).then_some(let_go as unsafe extern "C" fn(_, _, _));
-    // SAFETY: the memory stays mapped for as long as the holder in `hint` lives, or for good without one.
+    // SAFETY: the memory stays mapped for as long as the holder in `hint` lives. Without one it is never unmapped (a
+    // status page), or lib/memory.ts detaches the buffer first and lets nobody else see it.
     let status = unsafe {
         sys::napi_create_external_arraybuffer(env.raw(), address, len, finalizer, hint.cast(), &raw mut buffer)
     };
@@ -74,13 +75,14 @@ fn external(
     Ok(buffer)
 }
 
-/// The ArrayBuffer over a part of the range that a region is in; positions count from the range's start,
-/// which is at a page. `forWindows` is false for our own reads, which never store.
+/// An ArrayBuffer over a part of the range that a region is in; positions count from the range's start, which is at
+/// a page. With `held` it holds the memory, and may be handed out: a store through it must not end the process.
+/// Without, it is for lib/memory.ts alone, which detaches it before it closes the region.
 #[napi(ts_return_type = "ArrayBuffer")]
-pub fn array_buffer(env: Env, region: f64, position: f64, byte_length: f64, for_windows: bool) -> Result<Raw> {
+pub fn array_buffer(env: Env, region: f64, position: f64, byte_length: f64, held: bool) -> Result<Raw> {
     call_js(env, || {
         let mapping = regions::mapping(region)?;
-        if for_windows && !mapping.takes_stores() {
+        if held && !mapping.takes_stores() {
             return Err(STORES_KILL.into());
         }
         let (position, len) = (position as usize, byte_length as usize);
@@ -88,6 +90,9 @@ pub fn array_buffer(env: Env, region: f64, position: f64, byte_length: f64, for_
             return Err(Error::OutOfRange("the buffer would not lie in the region".into()).into());
         }
         let address = mapping.base().wrapping_add(position).cast();
+        if !held {
+            return Ok(Raw(external(env, address, len, None)?));
+        }
         let buffer = external(env, address, len, Some(Arc::clone(&mapping)))?;
         // The second holder: the backing store's finalizer runs soon after a detach, while an fs.read that was
         // queued on a view still has the address. A request in flight keeps this object alive, detached or not.
