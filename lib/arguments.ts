@@ -6,9 +6,15 @@ import { isAnyArrayBuffer } from 'node:util/types'
 import { invalidArgType, invalidArgValue, outOfRange, unknownEncoding } from './errors.ts'
 import type { Bytes, Range } from './types.ts'
 
+/** What an object stands for, where it says so. */
+function valueOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  return typeof value.valueOf === 'function' ? value.valueOf() : value
+}
+
 /** A number as it is; of an object its value, as everywhere in JavaScript, but never of a string. */
 function toNumber(name: string, value: unknown, expected = 'of type number'): number {
-  const primitive: unknown = typeof value === 'object' && value !== null ? value.valueOf?.() : value
+  const primitive = valueOf(value)
   if (typeof primitive !== 'number') throw invalidArgType(name, expected, value)
   return primitive
 }
@@ -38,7 +44,7 @@ export function float(name: string, value: unknown): number {
 
 /** A 64-bit integer in `[min, max]`. */
 export function bigint(name: string, value: unknown, min: bigint, max: bigint): bigint {
-  const primitive: unknown = typeof value === 'object' && value !== null ? value.valueOf?.() : value
+  const primitive = valueOf(value)
   if (typeof primitive !== 'bigint') throw invalidArgType(name, 'of type bigint', value)
   if (primitive < min || primitive > max) throw outOfRange(name, `>= ${min}n && <= ${max}n`, primitive)
   return primitive
@@ -107,8 +113,12 @@ export function clamp(position: number, length: number): number {
 export function bytes(name: string, value: Bytes): Uint8Array {
   if (typeof value === 'string') return Buffer.from(value, 'utf8')
   if (value instanceof Uint8Array) return value
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-  if (isAnyArrayBuffer(value)) return new Uint8Array(value)
+  try {
+    if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+    if (isAnyArrayBuffer(value)) return new Uint8Array(value)
+  } catch {
+    throw invalidArgType(name, 'bytes that were not transferred elsewhere', value)
+  }
   throw invalidArgType(
     name,
     'of type string or an instance of Buffer, TypedArray, DataView, ArrayBuffer or SharedArrayBuffer',

@@ -8,6 +8,9 @@ import type { Region } from './region.ts'
 import { READERS, ScalarAccess, WRITERS } from './scalar-access.ts'
 import type { Bytes } from './types.ts'
 
+/** Lets only this package make cursors. @internal */
+export const OURS: unique symbol = Symbol('memmap.cursor')
+
 const NEWLINE = 0x0a
 /** A reader without its offset, a writer without its: the cursor's position takes their place. */
 type FromHere<Method> = Method extends (offset?: number) => infer Value
@@ -51,8 +54,8 @@ export class Cursor {
   #position: number
 
   /** @internal */
-  constructor(region: Region, position: number) {
-    if (!(region instanceof ScalarAccess)) throw illegalConstructor('region.cursor()')
+  constructor(key: typeof OURS, region: Region, position: number) {
+    if (key !== OURS) throw illegalConstructor('region.cursor()')
     this.#region = region
     this.#position = position
   }
@@ -62,8 +65,9 @@ export class Cursor {
       const read = Reflect.get(ScalarAccess.prototype, name) as Reader
       const size = sizeOf(name)
       const readFromHere = function (this: Cursor, byteLength?: number): number | bigint {
-        const value = read.call(this.#region, this.#position, byteLength)
-        this.#position += size ?? byteLength ?? 0
+        const length = size ?? args.integer('byteLength', byteLength, 1, 6)
+        const value = read.call(this.#region, this.#position, length)
+        this.#position += length
         return value
       }
       Object.defineProperty(this.prototype, name, { value: readFromHere, writable: true, configurable: true })

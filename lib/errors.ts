@@ -1,5 +1,6 @@
 // Errors as Node makes them: a class, a stable `code`, a message that says what is wrong and what to do.
 
+import { constants } from 'node:buffer'
 import { inspect } from 'node:util'
 
 export interface CodedError extends Error {
@@ -42,6 +43,11 @@ export function outOfRange(name: string, expected: string, value: unknown): Rang
 
 export function unknownEncoding(encoding: string): TypeError & CodedError {
   return coded(new TypeError(`Unknown encoding: ${encoding}`), 'ERR_UNKNOWN_ENCODING')
+}
+
+export function stringTooLong(): Error & CodedError {
+  const most = `0x${constants.MAX_STRING_LENGTH.toString(16)}`
+  return coded(new Error(`Cannot create a string longer than ${most} characters`), 'ERR_STRING_TOO_LONG')
 }
 
 export function illegalConstructor(instead: string): TypeError & CodedError {

@@ -26,6 +26,7 @@ const PAGE = 4096
 
 const CELLS_PER_PAGE = 1024
 const NEVER_FAULTED = new Int32Array(1)
+const NOTHING = new Uint8Array(0)
 const statusPages: (Int32Array | undefined)[] = []
 
 function statusPage(cell: number): Int32Array {
@@ -81,6 +82,8 @@ export class Memory {
   #cell = 0
   #takesStores = true
   #whole: DataView | undefined
+  /** The region's bytes, where `#whole` has them; none once somebody has moved the buffer away (`transfer`). */
+  #seen = NOTHING
   #segments: Segment[] = []
   #views: (DataView | undefined)[] = []
   #calls = 0
@@ -139,8 +142,13 @@ export class Memory {
   #detach(): void {
     for (const { buffer } of this.#segments) native.detach(buffer)
     this.#segments = []
+    this.#forgetViews()
+  }
+
+  #forgetViews(): void {
     this.#views = []
     this.#whole = undefined
+    this.#seen = NOTHING
   }
 
   // ─── scalars: `locate`, one DataView call at `local`, then `verify` or `commit`
@@ -150,7 +158,7 @@ export class Memory {
     if (
       typeof offset === 'number' &&
       offset >= 0 &&
-      offset <= this.byteLength - size &&
+      offset <= this.#seen.length - size &&
       this.#whole !== undefined &&
       Math.floor(offset) === offset
     ) {
@@ -201,15 +209,19 @@ export class Memory {
     try {
       const total = this.#lead + this.byteLength
       if (total <= LONGEST_BUFFER) {
-        this.#whole = new DataView(this.#segment(0, total, false).buffer)
+        const { buffer } = this.#segment(0, total, false)
+        this.#whole = new DataView(buffer)
+        this.#seen = new Uint8Array(buffer, this.#lead, this.byteLength)
         this.local = position
         return this.#whole
       }
       const number = Math.floor(position / STRIDE)
       const start = number * STRIDE
-      const view = (this.#views[number] ??= new DataView(
-        this.#segment(start, Math.min(total, start + LONGEST_BUFFER), false).buffer,
-      ))
+      let view = this.#views[number]
+      if (view === undefined || view.buffer.byteLength === 0) {
+        view = new DataView(this.#segment(start, Math.min(total, start + LONGEST_BUFFER), false).buffer)
+        this.#views[number] = view
+      }
       if (position + size > start + view.byteLength) return undefined
       this.local = position - start
       return view
@@ -222,14 +234,14 @@ export class Memory {
   /** The buffer over a part of the range, made if there is none that serves. */
   #segment(start: number, end: number, held: boolean): Segment {
     const found = this.#segments.find((segment) => segment.start === start && segment.end === end)
-    if (found !== undefined && (found.held || !held)) return found
+    const moved = found?.buffer.byteLength === 0
+    if (found !== undefined && !moved && (found.held || !held)) return found
     const segment = { start, end, buffer: native.arrayBuffer(this.region, start, end - start, held), held }
     if (found !== undefined) {
       // One buffer over the same memory is enough, and V8 counts each.
       this.#segments.splice(this.#segments.indexOf(found), 1)
       native.detach(found.buffer)
-      this.#views = []
-      this.#whole = undefined
+      this.#forgetViews()
     }
     this.#segments.push(segment)
     return segment

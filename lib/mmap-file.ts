@@ -140,7 +140,8 @@ function sourceOf(file: unknown): Source {
     return { path: undefined, bytes: Buffer.from(file), descriptor: -1 }
   }
   if (typeof file === 'object' && file !== null && 'fd' in file && typeof file.fd === 'number') {
-    return byDescriptor(file.fd)
+    // A FileHandle that was closed has -1, and gets EBADF as a closed descriptor does.
+    return byDescriptor(args.integer('file.fd', file.fd, -1, 2 ** 31 - 1))
   }
   throw invalidArgType('file', 'of type string or number or an instance of Buffer, URL or FileHandle', file)
 }

@@ -1,11 +1,19 @@
+import { constants } from 'node:buffer'
 import type { NonSharedBuffer } from 'node:buffer'
 import { inspect } from 'node:util'
 
 import * as native from '#binding'
 
 import * as args from './arguments.ts'
-import { Cursor } from './cursor.ts'
-import { illegalConstructor, invalidArgType, invalidArgValue, outOfRange, regionClosed } from './errors.ts'
+import { Cursor, OURS as OUR_CURSOR } from './cursor.ts'
+import {
+  illegalConstructor,
+  invalidArgType,
+  invalidArgValue,
+  outOfRange,
+  regionClosed,
+  stringTooLong,
+} from './errors.ts'
 import { Indexes } from './indexes.ts'
 import { ByteLines, checkLineEncoding, textLines } from './lines.ts'
 import type { Lines } from './lines.ts'
@@ -17,6 +25,12 @@ import { Windows } from './windows.ts'
 
 /** Lets only this package make regions. @internal */
 export const OURS: unique symbol = Symbol('memmap.region')
+
+/** No encoding makes a character of more bytes than UTF-8 does: three for one of UTF-16's units. */
+const MOST_BYTES_OF_TEXT = 3 * constants.MAX_STRING_LENGTH
+
+/** Found in no empty range. */
+const ANY_BYTE = Uint8Array.of(0)
 
 const TypedArray: unknown = Object.getPrototypeOf(Uint8Array)
 
@@ -198,6 +212,9 @@ export abstract class Region extends ScalarAccess implements Disposable {
     const bytes = args.bytes('source', source)
     const to = args.offset('offset', offset)
     const memory = this.#writable()
+    if (bytes.byteLength > memory.byteLength) {
+      throw outOfRange('source.byteLength', `<= ${memory.byteLength}, the length of the region`, bytes.byteLength)
+    }
     if (to + bytes.byteLength > memory.byteLength) {
       throw outOfRange('offset', `<= ${memory.byteLength - bytes.byteLength}, so that the bytes fit`, to)
     }
@@ -255,7 +272,12 @@ export abstract class Region extends ScalarAccess implements Disposable {
    */
   override toString(encoding?: BufferEncoding, start?: number, end?: number): string {
     const known = args.encoding('encoding', encoding)
-    return this.slice(start, end).toString(known)
+    const from = args.index('start', start, 0)
+    const to = args.index('end', end, Number.MAX_SAFE_INTEGER)
+    const range = this.#clamped({ start: from, end: to })
+    // Gigabytes are not copied first, only to be refused.
+    if (range.end - range.start > MOST_BYTES_OF_TEXT) throw stringTooLong()
+    return this.slice(range.start, range.end).toString(known)
   }
 
   /** A position in the region and what a file object does from there; any number of them. */
@@ -263,7 +285,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
     const at = args.offset('position', position)
     const { byteLength } = this.#checked()
     if (at > byteLength) throw outOfRange('position', `<= ${byteLength}`, at)
-    return new Cursor(this, at)
+    return new Cursor(OUR_CURSOR, this, at)
   }
 
   /** Every byte by its number. */
@@ -284,15 +306,13 @@ export abstract class Region extends ScalarAccess implements Disposable {
    * ```
    */
   indexOf(needle: Bytes | number, range?: Range): number {
-    const bytes = args.pattern('needle', needle)
-    const { start, end } = this.#clamped(args.range(range))
+    const { start, end, bytes } = this.#sought(needle, args.range(range))
     return native.indexOf(this[MEMORY].region, start, end, bytes)
   }
 
   /** Position of the last match that lies wholly in the range, or -1. An empty needle is found at its end. */
   lastIndexOf(needle: Bytes | number, range?: Range): number {
-    const bytes = args.pattern('needle', needle)
-    const { start, end } = this.#clamped(args.range(range))
+    const { start, end, bytes } = this.#sought(needle, args.range(range))
     return native.lastIndexOf(this[MEMORY].region, start, end, bytes)
   }
 
@@ -303,15 +323,13 @@ export abstract class Region extends ScalarAccess implements Disposable {
 
   /** How many matches that do not overlap lie in the range. An empty needle is found between any two bytes. */
   count(needle: Bytes | number, range?: Range): number {
-    const bytes = args.pattern('needle', needle)
-    const { start, end } = this.#clamped(args.range(range))
+    const { start, end, bytes } = this.#sought(needle, args.range(range))
     return native.count(this[MEMORY].region, start, end, bytes)
   }
 
   /** Positions of all matches that do not overlap. */
   indexesOf(needle: Bytes | number, options?: Range): Scan<number> {
-    const bytes = args.pattern('needle', needle)
-    const { start, end } = this.#clamped(args.range(options, 'options'))
+    const { start, end, bytes } = this.#sought(needle, args.range(options, 'options'))
     return new Indexes(this[MEMORY], start, end, bytes)
   }
 
@@ -396,6 +414,15 @@ export abstract class Region extends ScalarAccess implements Disposable {
     const memory = this[MEMORY]
     void memory.writableRegion
     return memory
+  }
+
+  /** What to look for, and where. Where the end lies before the start there is no match, not even of nothing. */
+  #sought(needle: Bytes | number, given: args.GivenRange): { start: number; end: number; bytes: Uint8Array } {
+    const bytes = args.pattern('needle', needle)
+    const { byteLength } = this.#checked()
+    const start = args.clamp(given.start, byteLength)
+    const end = args.clamp(given.end, byteLength)
+    return end < start ? { start, end: start, bytes: ANY_BYTE } : { start, end, bytes }
   }
 
   #clamped(given: args.GivenRange): { start: number; end: number } {

@@ -245,7 +245,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 1)
     view.setInt8(memory.local, checked)
     memory.commit(view, 1)
-    return offset + 1
+    return Number(offset) + 1
   }
 
   /** Writes an unsigned 8-bit integer; returns the offset behind it. */
@@ -255,7 +255,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 1)
     view.setUint8(memory.local, checked)
     memory.commit(view, 1)
-    return offset + 1
+    return Number(offset) + 1
   }
 
   /** Writes a signed 16-bit integer, little-endian; returns the offset behind it. */
@@ -265,7 +265,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 2)
     view.setInt16(memory.local, checked, true)
     memory.commit(view, 2)
-    return offset + 2
+    return Number(offset) + 2
   }
 
   /** Writes a signed 16-bit integer, big-endian; returns the offset behind it. */
@@ -275,7 +275,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 2)
     view.setInt16(memory.local, checked, false)
     memory.commit(view, 2)
-    return offset + 2
+    return Number(offset) + 2
   }
 
   /** Writes an unsigned 16-bit integer, little-endian; returns the offset behind it. */
@@ -285,7 +285,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 2)
     view.setUint16(memory.local, checked, true)
     memory.commit(view, 2)
-    return offset + 2
+    return Number(offset) + 2
   }
 
   /** Writes an unsigned 16-bit integer, big-endian; returns the offset behind it. */
@@ -295,7 +295,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 2)
     view.setUint16(memory.local, checked, false)
     memory.commit(view, 2)
-    return offset + 2
+    return Number(offset) + 2
   }
 
   /** Writes a signed 32-bit integer, little-endian; returns the offset behind it. */
@@ -305,7 +305,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 4)
     view.setInt32(memory.local, checked, true)
     memory.commit(view, 4)
-    return offset + 4
+    return Number(offset) + 4
   }
 
   /** Writes a signed 32-bit integer, big-endian; returns the offset behind it. */
@@ -315,7 +315,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 4)
     view.setInt32(memory.local, checked, false)
     memory.commit(view, 4)
-    return offset + 4
+    return Number(offset) + 4
   }
 
   /** Writes an unsigned 32-bit integer, little-endian; returns the offset behind it. */
@@ -325,7 +325,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 4)
     view.setUint32(memory.local, checked, true)
     memory.commit(view, 4)
-    return offset + 4
+    return Number(offset) + 4
   }
 
   /** Writes an unsigned 32-bit integer, big-endian; returns the offset behind it. */
@@ -335,7 +335,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 4)
     view.setUint32(memory.local, checked, false)
     memory.commit(view, 4)
-    return offset + 4
+    return Number(offset) + 4
   }
 
   /** Writes a signed 64-bit integer, little-endian; returns the offset behind it. */
@@ -345,7 +345,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 8)
     view.setBigInt64(memory.local, checked, true)
     memory.commit(view, 8)
-    return offset + 8
+    return Number(offset) + 8
   }
 
   /** Writes a signed 64-bit integer, big-endian; returns the offset behind it. */
@@ -355,7 +355,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 8)
     view.setBigInt64(memory.local, checked, false)
     memory.commit(view, 8)
-    return offset + 8
+    return Number(offset) + 8
   }
 
   /** Writes an unsigned 64-bit integer, little-endian; returns the offset behind it. */
@@ -365,7 +365,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 8)
     view.setBigUint64(memory.local, checked, true)
     memory.commit(view, 8)
-    return offset + 8
+    return Number(offset) + 8
   }
 
   /** Writes an unsigned 64-bit integer, big-endian; returns the offset behind it. */
@@ -375,7 +375,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 8)
     view.setBigUint64(memory.local, checked, false)
     memory.commit(view, 8)
-    return offset + 8
+    return Number(offset) + 8
   }
 
   /** Writes a 32-bit float, little-endian; returns the offset behind it. */
@@ -385,7 +385,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 4)
     view.setFloat32(memory.local, checked, true)
     memory.commit(view, 4)
-    return offset + 4
+    return Number(offset) + 4
   }
 
   /** Writes a 32-bit float, big-endian; returns the offset behind it. */
@@ -395,7 +395,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 4)
     view.setFloat32(memory.local, checked, false)
     memory.commit(view, 4)
-    return offset + 4
+    return Number(offset) + 4
   }
 
   /** Writes a 64-bit float, little-endian; returns the offset behind it. */
@@ -405,7 +405,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 8)
     view.setFloat64(memory.local, checked, true)
     memory.commit(view, 8)
-    return offset + 8
+    return Number(offset) + 8
   }
 
   /** Writes a 64-bit float, big-endian; returns the offset behind it. */
@@ -415,7 +415,7 @@ export abstract class ScalarAccess {
     const view = memory.locateForWriting(offset, 8)
     view.setFloat64(memory.local, checked, false)
     memory.commit(view, 8)
-    return offset + 8
+    return Number(offset) + 8
   }
 
   /** Writes a signed integer of 1 to 6 bytes, little-endian; returns the offset behind it. */
@@ -430,7 +430,7 @@ export abstract class ScalarAccess {
       rest = Math.floor(rest / 0x100)
     }
     memory.commit(view, size)
-    return offset + size
+    return Number(offset) + size
   }
 
   /** Writes an unsigned integer of 1 to 6 bytes, little-endian; returns the offset behind it. */
@@ -445,7 +445,7 @@ export abstract class ScalarAccess {
       rest = Math.floor(rest / 0x100)
     }
     memory.commit(view, size)
-    return offset + size
+    return Number(offset) + size
   }
 
   /** Writes a signed integer of 1 to 6 bytes, big-endian; returns the offset behind it. */
@@ -460,7 +460,7 @@ export abstract class ScalarAccess {
       rest = Math.floor(rest / 0x100)
     }
     memory.commit(view, size)
-    return offset + size
+    return Number(offset) + size
   }
 
   /** Writes an unsigned integer of 1 to 6 bytes, big-endian; returns the offset behind it. */
@@ -475,7 +475,7 @@ export abstract class ScalarAccess {
       rest = Math.floor(rest / 0x100)
     }
     memory.commit(view, size)
-    return offset + size
+    return Number(offset) + size
   }
 
   /** The same as {@link readUInt8}. */

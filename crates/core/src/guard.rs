@@ -236,3 +236,61 @@ fn replace(slot: &Slot, range: &Range, address: usize, granule: usize) -> bool {
     // it for as long as that access goes on.
     unsafe { sys::map_zeros_over(from, to - from, range.writable) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
+
+    // Ranges cover the even blocks of a stretch of addresses, each over and over: start and end of two different
+    // ranges, or of one that is gone, read as if they were one, would cover an odd block.
+    #[test]
+    fn an_address_in_no_range_is_never_found_while_ranges_come_and_go() {
+        const BLOCK: usize = 1 << 16;
+        const BLOCKS: usize = 64;
+        let stretch = memmap2::MmapOptions::new().len(BLOCK * BLOCKS).map_anon().unwrap();
+        let base = stretch.as_ptr() as usize;
+        let cell = crate::status::StatusCell::take().unwrap();
+        let stop = AtomicBool::new(false);
+        let looked = std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let (stop, word) = (&stop, cell.word());
+                scope.spawn(move || {
+                    let mut block = thread;
+                    while !stop.load(Ordering::Relaxed) {
+                        let range = GuardedRange {
+                            start: base + (block * 4 + thread * 2) % BLOCKS * BLOCK,
+                            len: BLOCK,
+                            descriptor: None,
+                            position: 0,
+                            writable: true,
+                        };
+                        // SAFETY: the stretch is this test's own and outlives the threads.
+                        let guarded = unsafe { Guarded::new(range, word) };
+                        guarded.forget_file();
+                        drop(guarded);
+                        block += 1;
+                    }
+                });
+            }
+            let end = Instant::now() + Duration::from_millis(700);
+            let mut looked = 0_u64;
+            let mut wrong = None;
+            while wrong.is_none() && Instant::now() < end {
+                for block in (1..BLOCKS).step_by(2) {
+                    // SAFETY: what it may replace by mistake is this test's own, and nobody reads it.
+                    if unsafe { supply(base + block * BLOCK + 8, 4096) } {
+                        wrong = Some(block);
+                    }
+                    looked += 1;
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(wrong, None, "that block is in no range");
+            looked
+        });
+        assert!(looked > 1000);
+        assert_eq!(cell.word().load(Ordering::SeqCst), 0);
+    }
+}

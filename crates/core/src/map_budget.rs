@@ -67,3 +67,31 @@ fn look(ours: usize) -> Result<()> {
     NEXT_LOOK.store(ours + ((allowed - maps) / 4).clamp(1, UNCHECKED), Ordering::Relaxed);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The one unit test that maps or counts anything: the numbers are the process's own.
+    #[test]
+    fn the_counts_return_to_where_they_were() {
+        let counts = || (OURS.load(Ordering::Relaxed), RETIRED.load(Ordering::Relaxed));
+        let before = counts();
+        let counted: Vec<_> = (0..3 * UNCHECKED).map(|_| Counted::new().unwrap()).collect();
+        for one in counted.iter().step_by(2) {
+            one.retire(1 << 20);
+            one.retire(1 << 20);
+        }
+        assert_eq!(counts(), (before.0 + 3 * UNCHECKED, before.1 + ((3 * UNCHECKED / 2) << 20)));
+        drop(counted);
+        assert_eq!(counts(), before);
+        assert!(NEXT_LOOK.load(Ordering::Relaxed) <= before.0 + UNCHECKED, "the next look is near again");
+
+        let whole = Counted::new().unwrap();
+        whole.retire(RETIRED_BYTES + 1);
+        assert_eq!(Counted::new().unwrap_err().code(), "ENOMEM");
+        drop(whole);
+        assert_eq!(counts(), before);
+        Counted::new().unwrap();
+    }
+}

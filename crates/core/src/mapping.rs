@@ -167,6 +167,11 @@ impl Mapping {
         &self.cell
     }
 
+    /// Whether the region was closed, while somebody holds on to its addresses.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+
     /// Throws if a page vanished, or if the region was closed under a task. Called after the memory was touched:
     /// what was read may be zeros.
     pub fn check(&self) -> Result<()> {

@@ -103,7 +103,7 @@ impl MmapFile {
                 })?;
                 Self::map(file, Some(path), options).map_err(|error| {
                     if made {
-                        let _ = std::fs::remove_file(path);
+                        sys::remove(path);
                     }
                     error.at(Some(path))
                 })

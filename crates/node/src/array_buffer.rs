@@ -2,14 +2,14 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::Arc;
 
-use memmap_core::{status, Error, Mapping};
+use memmap_core::{status, Error};
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue};
 use napi::{check_status, sys, Env, Result, Status};
 use napi_derive::napi;
 
 use crate::errors::{call_js, Failure};
+use crate::held::{self, Ticket};
 use crate::regions;
 
 const FORBIDDEN: Error = Error::ZeroCopyUnavailable("this runtime allows no memory from outside its own heap");
@@ -38,41 +38,37 @@ impl FromNapiValue for Raw {
     }
 }
 
-/// Lets go of one holder of a mapping.
-unsafe extern "C" fn let_go(_env: sys::napi_env, _data: *mut c_void, holder: *mut c_void) {
-    // SAFETY: `holder` is the box made for this one finalizer, which the runtime runs once.
-    drop(unsafe { Box::from_raw(holder.cast::<Arc<Mapping>>()) });
-}
-
 /// Node's own call, not napi-rs's, which silently copies where external memory is forbidden.
 fn external(
     env: Env,
     address: *mut c_void,
     len: usize,
-    holder: Option<Arc<Mapping>>,
-) -> std::result::Result<sys::napi_value, Failure> {
+    ticket: Option<Ticket>,
+) -> std::result::Result<(sys::napi_value, Option<Ticket>), Failure> {
     #[cfg(feature = "test-hooks")]
     if std::env::var_os("MEMMAP_TEST_NO_EXTERNAL").is_some() {
+        if let Some(ticket) = ticket {
+            ticket.withdraw();
+        }
         return Err(FORBIDDEN.into());
     }
     let mut buffer = ptr::null_mut();
-    let hint = holder.map_or(ptr::null_mut(), |holder| Box::into_raw(Box::new(holder)));
-    let finalizer = (!hint.is_null()).then_some(let_go as unsafe extern "C" fn(_, _, _));
+    let hint = ticket.as_ref().map_or(ptr::null_mut(), Ticket::hint);
+    let finalizer = ticket.is_some().then_some(held::store_is_gone as unsafe extern "C" fn(_, _, _));
     // SAFETY: the memory stays mapped for as long as the holder in `hint` lives. Without one it is never unmapped (a
     // status page), or lib/memory.ts detaches the buffer first and lets nobody else see it.
-    let status = unsafe {
-        sys::napi_create_external_arraybuffer(env.raw(), address, len, finalizer, hint.cast(), &raw mut buffer)
-    };
+    let status =
+        unsafe { sys::napi_create_external_arraybuffer(env.raw(), address, len, finalizer, hint, &raw mut buffer) };
     if status == sys::Status::napi_no_external_buffers_allowed {
-        if !hint.is_null() {
-            // SAFETY: this status comes before the runtime took the finalizer, so the box is still ours.
-            drop(unsafe { Box::from_raw(hint) });
+        // This status comes before the runtime took the finalizer.
+        if let Some(ticket) = ticket {
+            ticket.withdraw();
         }
         return Err(FORBIDDEN.into());
     }
     // After any other failure nobody says whether the finalizer ran: a leak is the safe reading.
     check_status!(status)?;
-    Ok(buffer)
+    Ok((buffer, ticket))
 }
 
 /// An ArrayBuffer over a part of the range that a region is in; positions count from the range's start, which is at
@@ -90,18 +86,11 @@ pub fn array_buffer(env: Env, region: f64, position: f64, byte_length: f64, held
             return Err(Error::OutOfRange("the buffer would not lie in the region".into()).into());
         }
         let address = mapping.base().wrapping_add(position).cast();
-        if !held {
-            return Ok(Raw(external(env, address, len, None)?));
+        let ticket = held.then(|| held::ticket(&mapping));
+        let (buffer, ticket) = external(env, address, len, ticket)?;
+        if let Some(ticket) = ticket {
+            held::watch(env, buffer, &ticket)?;
         }
-        let buffer = external(env, address, len, Some(Arc::clone(&mapping)))?;
-        // The second holder: the backing store's finalizer runs soon after a detach, while an fs.read that was
-        // queued on a view still has the address. A request in flight keeps this object alive, detached or not.
-        let holder = Box::into_raw(Box::new(mapping));
-        // SAFETY: `buffer` is a live handle; the box is for this one finalizer.
-        let status = unsafe {
-            sys::napi_add_finalizer(env.raw(), buffer, ptr::null_mut(), Some(let_go), holder.cast(), ptr::null_mut())
-        };
-        check_status!(status)?;
         Ok(Raw(buffer))
     })
 }
@@ -109,6 +98,7 @@ pub fn array_buffer(env: Env, region: f64, position: f64, byte_length: f64, held
 /// Takes the memory away from an ArrayBuffer: every view of it has length 0 from now on.
 #[napi(ts_args_type = "buffer: ArrayBuffer")]
 pub fn detach(env: Env, buffer: Raw) -> Result<()> {
+    held::about_to_detach(env, buffer.0);
     // SAFETY: `buffer` is a live argument; what is no ArrayBuffer is refused by status.
     check_status!(unsafe { sys::napi_detach_arraybuffer(env.raw(), buffer.0) })
 }
@@ -119,6 +109,6 @@ pub fn status_page(env: Env, number: u32) -> Result<Raw> {
     call_js(env, || {
         let page = status::page(number as usize).ok_or_else(|| napi::Error::new(Status::InvalidArg, "no such page"))?;
         let address = ptr::from_ref(page).cast_mut().cast();
-        Ok(Raw(external(env, address, size_of_val(page), None)?))
+        Ok(Raw(external(env, address, size_of_val(page), None)?.0))
     })
 }

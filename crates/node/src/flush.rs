@@ -21,6 +21,8 @@ pub fn flush(env: Env, region: f64, start: f64, end: f64) -> Result<Raw> {
             .stack_size(256 * 1024)
             .spawn(move || {
                 let outcome = work.run(true);
+                // Before anybody hears of it: a region that is closed then finds nobody else holding its memory.
+                drop(work);
                 deferred.resolve(move |env| outcome.err().map(|error| to_js(env, &error).map(Raw::from)).transpose());
             })
             .map_err(|cause| Error::system("pthread_create", &cause))?;

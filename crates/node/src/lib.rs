@@ -8,6 +8,7 @@ mod array_buffer;
 mod bytes;
 mod errors;
 mod flush;
+mod held;
 mod mappings;
 mod mmap_file;
 mod regions;

@@ -55,11 +55,11 @@ fn empty_file() -> Option<&'static File> {
     EMPTY
         .get_or_init(|| {
             const NAME: &CStr = c"memmap-closed";
+            let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+            // By its number: the C libraries we have to run with are older than their function for it.
             // SAFETY: the name is a NUL-terminated string.
-            let fd = unsafe { libc::memfd_create(NAME.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
-            if fd < 0 {
-                return None;
-            }
+            let fd = unsafe { libc::syscall(libc::SYS_memfd_create, NAME.as_ptr(), flags) };
+            let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0)?;
             // SAFETY: the descriptor is new, so nobody else owns it.
             let file = unsafe { File::from_raw_fd(fd) };
             let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;

@@ -74,7 +74,7 @@ pub fn extend(file: &File, from: u64, to: u64, sparse: bool) -> Result<()> {
         // SAFETY: F_PREALLOCATE reads and fills the structure, which outlives the call.
         if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_PREALLOCATE, &raw mut store) } != 0 {
             let cause = io::Error::last_os_error();
-            if cause.raw_os_error() != Some(libc::ENOTSUP) {
+            if !matches!(cause.raw_os_error(), Some(libc::ENOTSUP | libc::EOPNOTSUPP)) {
                 return Err(Error::system("fcntl", &cause));
             }
             return write_zeros(file, from, to).map_err(|cause| failed("write", &cause));

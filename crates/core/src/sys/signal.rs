@@ -13,6 +13,8 @@ static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
 /// Signals that are just being passed on, by the address of what the kernel says of them.
 static PASSING: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 static INSTALLING: Mutex<()> = Mutex::new(());
+/// "Action optional": broken memory that nobody has touched yet; as sigaction(2) on Linux has it.
+const BUS_MCEERR_AO: libc::c_int = 5;
 
 /// Installs our handler, or puts it back in front where somebody replaced it (`process.on('SIGBUS')`
 /// makes libuv do so). One system call when all is as it should be.
@@ -116,12 +118,19 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     // these arguments, and calling it here is what the kernel would have done.
     unsafe {
         let previous = PREVIOUS.load(Ordering::Acquire);
-        let action = if previous.is_null() { libc::SIG_DFL } else { (*previous).sa_sigaction };
+        let (action, flags) = match previous.as_ref() {
+            Some(previous) => (previous.sa_sigaction, previous.sa_flags),
+            None => (libc::SIG_DFL, 0),
+        };
         // A handler installed after ours that calls ours, and before which we put ourselves again, would
         // send the signal round for ever: the second time it comes by, it is nobody's.
         let pass = Pass::begin(info as usize);
         if action != libc::SIG_DFL && action != libc::SIG_IGN && pass.is_some() {
-            if (*previous).sa_flags & libc::SA_SIGINFO != 0 {
+            if flags & libc::SA_RESETHAND != 0 {
+                // Once only, its owner said, and counts on the default action when the access is tried again.
+                let _ = PREVIOUS.compare_exchange(previous, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+            }
+            if flags & libc::SA_SIGINFO != 0 {
                 let call: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
                     std::mem::transmute(action);
                 call(signal, info, context);
@@ -131,15 +140,15 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
             }
             return;
         }
-        let sent = failed_granule(&*info).is_none() && sent_by_process(&*info);
-        if sent && action == libc::SIG_IGN {
+        // An access that raises a signal cannot ignore it.
+        if action == libc::SIG_IGN && sent_by_process(&*info) {
             return;
         }
         let mut default: libc::sigaction = MaybeUninit::zeroed().assume_init();
         default.sa_sigaction = libc::SIG_DFL;
         libc::sigaction(signal, &raw const default, ptr::null_mut());
-        if sent {
-            // Nothing will raise it again by itself; it arrives when this handler returns.
+        if !comes_again(&*info) {
+            // Arrives when this handler returns.
             libc::raise(signal);
         }
     }
@@ -169,4 +178,10 @@ fn sent_by_process(info: &libc::siginfo_t) -> bool {
     } else {
         info.si_code >= 0x10001
     }
+}
+
+/// Whether the signal is certain to be raised again by the access that raised it, when this handler returns.
+fn comes_again(info: &libc::siginfo_t) -> bool {
+    // macOS is not to be relied on for the reason. Linux also tells of memory found broken in the background.
+    cfg!(target_os = "linux") && info.si_code > 0 && info.si_code != BUS_MCEERR_AO
 }

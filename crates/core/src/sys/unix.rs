@@ -137,6 +137,11 @@ pub fn open(path: &Path, how: OpenHow) -> Result<(File, bool)> {
     attempt(libc::O_CREAT).map(|file| (file, false)).map_err(refused)
 }
 
+/// Removes a file that we made, for a call that failed for another reason: there is nobody to tell.
+pub fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path);
+}
+
 /// A descriptor of our own for a file the caller has open.
 ///
 /// # References
@@ -201,6 +206,9 @@ pub fn length_of_descriptor(descriptor: i32) -> Option<u64> {
 /// # References
 /// - [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html), `MAP_FIXED`
 pub unsafe fn map_zeros_over(address: usize, len: usize, writable: bool) -> bool {
+    // On macOS a store to a page that is read-only is a SIGBUS too, and looks like any other: over read-only
+    // zeros it would fault again, for ever.
+    let writable = writable || cfg!(target_os = "macos");
     let protection = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
     // SAFETY: the caller found the range in the guard's table, and its owner keeps it mapped for as
     // long as the code that faulted may touch it; no other memory lies inside.
@@ -282,4 +290,40 @@ pub fn pin_image() {
 /// The descriptor of a file, for the guard's table.
 pub fn descriptor_of(file: &File) -> Option<RawFd> {
     Some(file.as_raw_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_numbers_are_named_as_node_names_them() {
+        assert_eq!(errno(libc::ENOENT), ("ENOENT", -libc::ENOENT, "no such file or directory"));
+        assert_eq!(errno(libc::ENOSPC), ("ENOSPC", -libc::ENOSPC, "no space left on device"));
+        assert_eq!(errno(ENODEV).0, "ENODEV");
+        assert_eq!(errno(ENOMEM).0, "ENOMEM");
+        assert_eq!(errno(EACCES).0, "EACCES");
+        assert_eq!(errno(EIO).0, "EIO");
+        assert_eq!(errno(i32::MAX), ("UNKNOWN", -i32::MAX, "unknown error"));
+    }
+
+    #[test]
+    fn what_is_given_back_is_never_what_others_appended() {
+        let path = std::env::temp_dir().join(format!("memmap-give-back-{}", std::process::id()));
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let length = || file.metadata().unwrap().len();
+
+        write_zeros(&file, 10, 3 << 20).unwrap();
+        assert_eq!(length(), 3 << 20);
+        give_back(&file, 10, 3 << 20);
+        assert_eq!(length(), 10);
+
+        file.set_len(100).unwrap();
+        give_back(&file, 10, 50);
+        lengthen(&file, 70).unwrap();
+        assert_eq!(length(), 100);
+        lengthen(&file, 200).unwrap();
+        assert_eq!(length(), 200);
+    }
 }

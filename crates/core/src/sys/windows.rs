@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -12,8 +13,8 @@ use memmap2::{MmapOptions, MmapRaw};
 use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::Storage::FileSystem::{
     FileAllocationInfo, FlushFileBuffers, GetFileInformationByHandle, GetFileType, SetFileInformationByHandle,
-    BY_HANDLE_FILE_INFORMATION, FILE_ALLOCATION_INFO, FILE_ATTRIBUTE_DIRECTORY, FILE_FLAG_BACKUP_SEMANTICS,
-    FILE_TYPE_DISK,
+    BY_HANDLE_FILE_INFORMATION, FILE_ALLOCATION_INFO, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_READONLY,
+    FILE_FLAG_BACKUP_SEMANTICS, FILE_TYPE_DISK,
 };
 use windows_sys::Win32::System::LibraryLoader::{
     GetModuleHandleExW, GetModuleHandleW, GetProcAddress, GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
@@ -121,18 +122,13 @@ pub fn open(path: &Path, how: OpenHow) -> Result<(File, bool)> {
         let raw = if directory { EISDIR } else { cause.raw_os_error().unwrap_or(EIO) };
         Error::raw("open", raw).at(Some(path))
     };
-    let make = |options: &OpenOptions| -> io::Result<File> {
-        let file = options.clone().create_new(true).open(path)?;
-        if how.mode & 0o200 == 0 {
-            // As libuv: a mode without the owner's write bit is a read-only file.
-            let mut permissions = file.metadata()?.permissions();
-            permissions.set_readonly(true);
-            std::fs::set_permissions(path, permissions)?;
-        }
-        Ok(file)
-    };
+    if how.mode & 0o200 == 0 {
+        // As libuv: a mode without the owner's write bit makes a read-only file. This handle may write all the same.
+        options.attributes(FILE_ATTRIBUTE_READONLY);
+    }
+    let make = || options.clone().create_new(true).open(path);
     if how.exclusive {
-        return make(&options).map(|file| (file, true)).map_err(refused);
+        return make().map(|file| (file, true)).map_err(refused);
     }
     if !how.create {
         return options.open(path).map(|file| (file, false)).map_err(refused);
@@ -145,13 +141,27 @@ pub fn open(path: &Path, how: OpenHow) -> Result<(File, bool)> {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
             Err(cause) => return Err(refused(cause)),
         }
-        match make(&options) {
+        match make() {
             Ok(file) => return Ok((file, true)),
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
             Err(cause) => return Err(refused(cause)),
         }
     }
     options.create(true).open(path).map(|file| (file, false)).map_err(refused)
+}
+
+/// Removes a file that we made, for a call that failed for another reason: there is nobody to tell.
+pub fn remove(path: &Path) {
+    if std::fs::remove_file(path).is_err() {
+        // Older systems, and wine, remove nothing that is read-only.
+        if let Ok(facts) = std::fs::metadata(path) {
+            let mut permissions = facts.permissions();
+            #[expect(clippy::permissions_set_readonly_false, reason = "only on Unix would that let everybody write")]
+            permissions.set_readonly(false);
+            let _ = std::fs::set_permissions(path, permissions);
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 /// A handle of our own for a file the caller has open.
@@ -234,7 +244,6 @@ pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
 
 /// Which file a path names now.
 pub fn identity_of(path: &Path) -> Option<Identity> {
-    use std::os::windows::fs::OpenOptionsExt;
     let file = OpenOptions::new().access_mode(0).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path).ok()?;
     information(&file).ok().map(|facts| identity(&facts))
 }
@@ -283,6 +292,10 @@ pub unsafe fn retire(_address: *mut u8, _len: usize, _guarded: bool) -> bool {
 /// # References
 /// - [SetFileInformationByHandle](https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-setfileinformationbyhandle), `FileAllocationInfo`
 pub fn extend(file: &File, _from: u64, to: u64, sparse: bool) -> Result<()> {
+    // Both calls below also shorten: others may have appended in the meantime.
+    if file.metadata().is_ok_and(|facts| facts.len() >= to) {
+        return Ok(());
+    }
     if !sparse {
         let size = i64::try_from(to).map_err(|_| Error::raw("fallocate", ENOSPC))?;
         let allocation = FILE_ALLOCATION_INFO { AllocationSize: size };
@@ -371,5 +384,22 @@ pub fn pin_image() {
             pin_image as *const () as *const u16,
             &raw mut module,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_numbers_are_named_as_node_names_them() {
+        assert_eq!(errno(win::ERROR_FILE_NOT_FOUND as i32), ("ENOENT", -4058, "no such file or directory"));
+        assert_eq!(errno(ENODEV).0, "ENODEV");
+        assert_eq!(errno(ENOMEM).0, "ENOMEM");
+        assert_eq!(errno(ENOSPC).0, "ENOSPC");
+        assert_eq!(errno(EACCES).0, "EACCES");
+        assert_eq!(errno(EIO).0, "EIO");
+        assert_eq!(errno(EISDIR).0, "EISDIR");
+        assert_eq!(errno(-1).0, "UNKNOWN");
     }
 }

@@ -1,0 +1,20 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** The part of ava's `t` that is needed here. */
+interface WithTeardown {
+  teardown(fn: () => void): void
+}
+
+/** A new empty folder, removed with all it holds when the test ends. */
+export function tmpFolder(t: WithTeardown): string {
+  const folder = mkdtempSync(join(tmpdir(), 'memmap-test-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
+}
+
+/** A path in a new folder of its own where there is no file yet, removed when the test ends. */
+export function tmpFile(t: WithTeardown, name = 'data.bin'): string {
+  return join(tmpFolder(t), name)
+}

@@ -1,0 +1,364 @@
+// What somebody who comes from Python's mmap looks for: a test a row of the guide's table, named after it.
+
+import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import { inspect } from 'node:util'
+
+import test from 'ava'
+import type { MmapFile } from 'memmap'
+
+import { codeOf, fileWith, opened, regionWith, thrownBy } from './helpers/files.ts'
+import { isPosix } from './helpers/system.ts'
+import { tmpFile, tmpFolder } from './helpers/tmp.ts'
+
+const TEXT = '0123456789abcdef'
+
+test('mmap(fd, 0): the whole file, or what is left after the offset; the map outlives the descriptor', async (t) => {
+  const path = fileWith(t, TEXT)
+  const fd = openSync(path, 'r')
+  const region = opened(t, fd)
+  closeSync(fd)
+  t.is(region.toString(), TEXT)
+  const handle = await open(path, 'r')
+  const rest = opened(t, handle, { offset: 10 })
+  await handle.close()
+  t.is(rest.toString(), 'abcdef')
+  t.is(opened(t, path, { offset: 16 }).byteLength, 0)
+  t.true(thrownBy(() => opened(t, path, { offset: 17 })) instanceof RangeError)
+})
+
+test("mmap(fd, n) with n > size: extends the file with 'write', is a RangeError with 'read' and 'copy'", (t) => {
+  const path = fileWith(t, TEXT)
+  for (const access of ['read', 'copy'] as const) {
+    t.true(thrownBy(() => opened(t, path, { access, length: 17 })) instanceof RangeError)
+    t.true(thrownBy(() => opened(t, path, { access, offset: 10, length: 7 })) instanceof RangeError)
+    t.is(readFileSync(path, 'utf8'), TEXT)
+  }
+  const region = opened(t, path, { access: 'write', offset: 10, length: 100_000 })
+  t.is(statSync(path).size, 100_010)
+  t.is(region.byteLength, 100_000)
+  t.is(region.indexOf(Buffer.alloc(99_994)), 6, 'new bytes are zero')
+  if (isPosix) t.true(statSync(path).blocks * 512 >= 98_304, 'allocated')
+})
+
+test('ACCESS_READ: every mutator is refused, the bytes of the file never change, a stray write harms nobody', (t) => {
+  const path = fileWith(t, TEXT)
+  const region = opened(t, path)
+  const cursor = region.cursor()
+  const mutators: (() => unknown)[] = [
+    () => region.set('x'),
+    () => region.fill(0),
+    () => region.move(0, 1, 1),
+    () => region.writeUInt8(1, 0),
+    () => region.writeDoubleBE(1, 8),
+    () => region.writeBigInt64LE(1n, 0),
+    () => region.writeIntLE(1, 0, 3),
+    () => cursor.write('x'),
+    () => cursor.writeByte(1),
+    () => cursor.writeUInt32LE(1),
+  ]
+  for (const mutator of mutators) t.is(codeOf(mutator), 'ERR_REGION_READONLY', mutator.toString())
+  region.subarray().fill('X')
+  region.view(Float64Array).fill(1)
+  t.is(readFileSync(path, 'utf8'), TEXT)
+  t.is(opened(t, path).toString(), TEXT)
+})
+
+test('ACCESS_WRITE: written through, seen by fs.readFile at once, on the disk after flush', async (t) => {
+  const path = fileWith(t, TEXT)
+  const region = opened(t, path, { access: 'write' })
+  region.set('ABC', 3)
+  t.is(await readFile(path, 'utf8'), '012ABC6789abcdef')
+  region.subarray()[0] = 0x58
+  t.is(await readFile(path, 'utf8'), 'X12ABC6789abcdef')
+  await region.flush()
+  t.is(opened(t, path).toString(), 'X12ABC6789abcdef')
+  const fd = openSync(path, 'r+')
+  writeSync(fd, 'Y', 1)
+  closeSync(fd)
+  t.is(region.at(1), 0x59, 'and the other way round')
+})
+
+test('ACCESS_COPY: the map changes, the file never does, there is nothing to flush', async (t) => {
+  const path = fileWith(t, TEXT)
+  const region = opened(t, path, { access: 'copy' })
+  region.set('ABC', 3)
+  region.subarray()[0] = 0x58
+  await region.flush()
+  region.flushSync()
+  t.is(region.toString(), 'X12ABC6789abcdef')
+  t.is(readFileSync(path, 'utf8'), TEXT)
+  region.close()
+  t.is(readFileSync(path, 'utf8'), TEXT)
+})
+
+test('trackfd=False: works without a descriptor; fileSize says clearly that there is none', (t) => {
+  const path = fileWith(t, TEXT)
+  const region = opened(t, path, { access: 'write', keepOpen: false })
+  region.set('A')
+  region.flushSync()
+  t.is(readFileSync(path, 'utf8'), `A${TEXT.slice(1)}`)
+  const error = thrownBy(() => region.fileSize)
+  t.is(error?.code, 'ERR_INVALID_STATE')
+  t.regex(error?.message ?? '', /descriptor.*keepOpen: false/)
+})
+
+test('m[i], m[i] = b, m[a:b], m[a:b] = x: negative from the end, nothing beyond, a wrong length writes nothing', (t) => {
+  const path = fileWith(t, TEXT)
+  const region = opened(t, path, { access: 'write' })
+  t.is(region.at(0), 0x30)
+  t.is(region.at(-1), 0x66)
+  t.is(region.at(16), undefined)
+  t.is(region.at(-17), undefined)
+  t.is(region.slice(-6).toString(), 'abcdef')
+  t.is(region.slice(-6, -3).toString(), 'abc')
+  t.is(region.slice(10, 100).toString(), 'abcdef')
+  t.is(region.slice(9, 3).toString(), '')
+  region.writeUInt8(0x41, 15)
+  t.is(
+    codeOf(() => region.writeUInt8(0x41, 16)),
+    'ERR_OUT_OF_RANGE',
+  )
+  t.is(
+    codeOf(() => region.writeUInt8(256, 0)),
+    'ERR_OUT_OF_RANGE',
+  )
+  t.is(region.set('xyz', 1), 3)
+  t.is(
+    codeOf(() => region.set('xyz', 14)),
+    'ERR_OUT_OF_RANGE',
+  )
+  t.is(readFileSync(path, 'utf8'), '0xyz456789abcdeA')
+})
+
+test('find, rfind, in: a window with clamping rules, wholly inside, never reading a byte beyond the map', (t) => {
+  const region = regionWith(t, 'one two one')
+  t.is(region.indexOf('one'), 0)
+  t.is(region.lastIndexOf('one'), 8)
+  t.is(region.indexOf('one', { start: 1 }), 8)
+  t.is(region.indexOf('one', { start: 1, end: 10 }), -1)
+  t.is(region.indexOf('one', { start: -3 }), 8)
+  t.is(region.lastIndexOf('one', { end: -1 }), 0)
+  t.is(region.indexOf('one', { start: -100, end: 100 }), 0)
+  t.is(region.indexOf('', { start: 4, end: 7 }), 4)
+  t.is(region.lastIndexOf('', { start: 4, end: 7 }), 7)
+  t.is(region.indexOf('', { start: 100 }), 11)
+  t.is(region.indexOf('', { start: 7, end: 4 }), -1)
+  t.true(region.includes('two'))
+  t.false(region.includes('three'))
+})
+
+test('find, rfind, in: a page that is gone behind the window is never touched', (t) => {
+  const page = 4096
+  for (const length of [3 * page, 16 * page]) {
+    const path = fileWith(t, Buffer.alloc(length, 'ab'))
+    for (const needle of ['a', 'b', 'x', 'ab', 'ba', 'abababx', 'b'.repeat(33), 'ab'.repeat(20), '']) {
+      const region = opened(t, path)
+      // A look behind this would be a fault, and end every later call.
+      truncateSync(path, length - page)
+      const end = length - page
+      for (let start = end - 40; start <= end; start++) {
+        region.indexOf(needle, { start, end })
+        region.lastIndexOf(needle, { start, end })
+        region.count(needle, { start, end })
+        t.is([...region.indexesOf(needle, { start, end })].length, region.count(needle, { start, end }))
+      }
+      for (const line of region.lines({ end })) t.is(line.length, end)
+      t.is(region.slice(0, end).length, end)
+      t.is(region.subarray(0, end).toString('latin1').length, end)
+      region.close()
+      truncateSync(path, 0)
+      writeFileSync(path, Buffer.alloc(length, 'ab'))
+    }
+  }
+})
+
+test('read([n]), read_byte, readline, write, write_byte, seek(pos, whence), tell, seekable', (t) => {
+  const region = regionWith(t, 'one\ntwo\nthree', { access: 'write' })
+  const cursor = region.cursor()
+  t.is(cursor.seek(4), 4)
+  t.is(cursor.readLine().toString(), 'two\n')
+  t.is(cursor.seek(-4, 'current'), 4)
+  t.is(cursor.seek(-5, 'end'), 8)
+  t.is(cursor.read(2).toString(), 'th')
+  t.is(cursor.read().toString(), 'ree')
+  t.is(cursor.position, 13, 'the length is a legal position')
+  t.is(cursor.read().length, 0)
+  t.is(cursor.read(5).length, 0)
+  t.is(cursor.readLine().length, 0)
+  t.is(
+    codeOf(() => cursor.readByte()),
+    'ERR_OUT_OF_RANGE',
+  )
+  for (const [offset, from] of [
+    [14, 'start'],
+    [-1, 'start'],
+    [1, 'current'],
+    [-14, 'current'],
+    [1, 'end'],
+    [-14, 'end'],
+  ] as const) {
+    t.true(thrownBy(() => cursor.seek(offset, from)) instanceof RangeError)
+    t.is(cursor.position, 13, 'unmoved')
+  }
+  cursor.position = 11
+  t.is(
+    codeOf(() => cursor.write('xyz')),
+    'ERR_OUT_OF_RANGE',
+  )
+  t.is(region.toString(), 'one\ntwo\nthree', 'what does not fit writes nothing')
+  t.is(cursor.write('xy'), 2)
+  t.is(region.toString(), 'one\ntwo\nthrxy')
+  for (let byte = 0; byte < 256; byte++) {
+    cursor.seek(0)
+    cursor.writeByte(byte)
+    t.is(cursor.position, 1)
+    cursor.seek(0)
+    t.is(cursor.readByte(), byte)
+  }
+})
+
+test('move(dst, src, n): memmove for every overlap, and any argument outside is a RangeError', (t) => {
+  const length = 12
+  const data = Buffer.from('abcdefghijkl')
+  const region = regionWith(t, data, { access: 'write' })
+  for (let to = -1; to <= length + 1; to++) {
+    for (let from = -1; from <= length + 1; from++) {
+      for (let size = -1; size <= length + 1; size++) {
+        region.set(data)
+        const model = Buffer.from(data)
+        if (to < 0 || from < 0 || size < 0 || to + size > length || from + size > length) {
+          if (!(thrownBy(() => region.move(to, from, size)) instanceof RangeError)) t.fail(`${to}, ${from}, ${size}`)
+        } else {
+          region.move(to, from, size)
+          model.copyWithin(to, from, from + size)
+        }
+        if (!region.equals(model)) t.fail(`${to}, ${from}, ${size}`)
+      }
+    }
+  }
+  t.pass()
+})
+
+test('flush([offset, n]), flags=: any range of bytes', async (t) => {
+  const path = fileWith(t, Buffer.alloc(3 * 4096))
+  const region = opened(t, path, { access: 'write', offset: 7 })
+  region.fill(1)
+  await region.flush({ start: 1, end: 2 })
+  await region.flush({ start: 4000, end: 5000 })
+  await region.flush({ start: -1 })
+  await region.flush({ start: 5, end: 5 })
+  region.flushSync({ start: 4089, end: 4090 })
+  region.flushSync({ wait: false })
+  await region.flush()
+  t.true(readFileSync(path).subarray(7).equals(region.slice()))
+})
+
+test('size() / len(m): the file and the map, which differ for windows', (t) => {
+  const path = fileWith(t, TEXT)
+  const region = opened(t, path, { offset: 3, length: 5 })
+  t.is(region.fileSize, 16)
+  t.is(region.byteLength, 5)
+  writeFileSync(path, `${TEXT}more`)
+  t.is(region.fileSize, 20)
+  t.is(region.byteLength, 5)
+})
+
+test('a file that others append to: refresh maps what is there now, and never changes the file', (t) => {
+  const path = fileWith(t, 'one\n')
+  const region = opened(t, path)
+  const window = region.subarray()
+  t.false(region.refresh())
+  t.is(window.toString(), 'one\n', 'views live on where nothing changed')
+  writeFileSync(path, 'two\n', { flag: 'a' })
+  t.true(region.refresh())
+  t.is(region.toString(), 'one\ntwo\n')
+  t.is(window.length, 0)
+  t.is(readFileSync(path, 'utf8'), 'one\ntwo\n')
+})
+
+test('closed, with, double close, use after close; an argument whose conversion closes the region too', (t) => {
+  let outside: MmapFile | undefined
+  {
+    using region = opened(t, fileWith(t, TEXT))
+    outside = region
+    t.false(region.closed)
+  }
+  t.true(outside.closed)
+  outside.close()
+  outside[Symbol.dispose]()
+  t.is(outside.byteLength, 0)
+  t.is(
+    codeOf(() => outside.at(0)),
+    'ERR_REGION_CLOSED',
+  )
+  const region = opened(t, fileWith(t, TEXT), { access: 'write' })
+  const closing = {
+    valueOf() {
+      region.close()
+      return 2
+    },
+  }
+  t.is(
+    codeOf(() => Reflect.apply(region.set, region, ['x', closing])),
+    'ERR_REGION_CLOSED',
+  )
+})
+
+test('repr: util.inspect, open and closed', (t) => {
+  const path = fileWith(t, TEXT)
+  const region = opened(t, path, { access: 'copy', offset: 1 })
+  const shown = inspect(region)
+  for (const part of ['MmapFile', path, "access: 'copy'", 'offset: 1', 'byteLength: 15'])
+    t.true(shown.includes(part), part)
+  region.close()
+  t.is(inspect(region), 'MmapFile { closed: true }')
+})
+
+test('empty file: an empty region, every read is empty', (t) => {
+  const path = fileWith(t, '')
+  for (const access of ['read', 'write', 'copy'] as const) {
+    const region = opened(t, path, { access })
+    t.is(region.byteLength, 0)
+    t.is(region.slice().length, 0)
+    t.is(region.cursor().read().length, 0)
+    t.is(region.cursor().readLine().length, 0)
+    t.is(region.indexOf('a'), -1)
+    t.is(region.at(0), undefined)
+  }
+})
+
+test('directory, pipe, device, socket fd, bad fd: an error with path and syscall', (t) => {
+  const folder = tmpFolder(t)
+  const error = thrownBy(() => opened(t, folder))
+  t.is(error?.code, 'EISDIR')
+  t.is(error?.path, folder)
+  t.is(typeof error?.syscall, 'string')
+  t.is(
+    codeOf(() => opened(t, 2 ** 31 - 1)),
+    'EBADF',
+  )
+  if (isPosix) {
+    const device = thrownBy(() => opened(t, '/dev/null'))
+    t.is(device?.code, 'ENODEV')
+    t.is(device?.path, '/dev/null')
+    t.is(device?.syscall, 'mmap')
+  }
+})
+
+test('files over 2, 4 and 5 GiB, offsets past 4 GiB: exact', (t) => {
+  const path = tmpFile(t)
+  const gib = 2 ** 30
+  const fd = openSync(path, 'w')
+  for (const at of [2 * gib, 4 * gib - 1, 4 * gib + 1, 5 * gib - 4]) writeSync(fd, 'mark', at)
+  closeSync(fd)
+  const region = opened(t, path)
+  t.is(region.byteLength, 5 * gib)
+  for (const at of [2 * gib, 4 * gib + 1, 5 * gib - 4]) {
+    t.is(region.indexOf('mark', { start: at - 1, end: at + 10 }), at)
+    t.is(region.toString('latin1', at, at + 4), 'mark')
+    t.is(region.readUInt32BE(at), 0x6d61726b)
+    t.is(opened(t, path, { offset: at, length: 4 }).toString(), 'mark')
+  }
+  t.is(region.lastIndexOf('mark', { start: -100 }), 5 * gib - 4)
+})

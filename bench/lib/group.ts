@@ -1,0 +1,156 @@
+// A group of rows: a file of the benchmark, run in a process of its own, so that no row meets what another left on
+// the heap. It prints its rows and tells `main.ts` which targets hold.
+
+import { startLimit, startPython } from './child.ts'
+import type { Child } from './child.ts'
+import { inTurns, median, quantile, ratios } from './measure.ts'
+import type { Contender } from './measure.ts'
+
+/** Who does a row's work. `node` is Node without us, `npm` is kept for a package of that kind. */
+export type Name = 'ours' | 'node' | 'npm' | 'python' | 'limit'
+
+/** A command of a child. */
+type Words = readonly [string, ...(string | number)[]]
+
+export interface Row {
+  readonly what: string
+  readonly ours: Contender
+  readonly node?: Contender
+  readonly npm?: Contender
+  readonly python?: Words
+  readonly limit?: Words
+  readonly target: Target
+  /** What keeps it from being faster. */
+  readonly bound: string
+}
+
+/** A row that is no time. */
+export interface Fact {
+  readonly what: string
+  readonly ours: number
+  readonly node?: number
+  readonly target: string
+  readonly holds: boolean
+  readonly bound: string
+}
+
+export interface Group {
+  row(row: Row): Promise<void>
+  fact(fact: Fact): void
+}
+
+/** What `main.ts` hears of a row. */
+export interface Verdict {
+  readonly what: string
+  readonly holds: boolean
+  readonly found: string
+}
+
+interface Target {
+  readonly text: string
+  /** Whose times the ratio is of. */
+  readonly to: Name | undefined
+  judge(ours: number, ratio: number): boolean
+  found(ours: number, ratio: number): string
+}
+
+const times = (ratio: number): string => `${ratio.toFixed(2)} ×`
+
+/** Ours takes at most so many times as long. */
+export function atMost(limit: number, to: Name): Target {
+  const found = (_ours: number, ratio: number): string => `${times(ratio)} ${NAMES[to]}`
+  return { text: `≤ ${limit} × ${NAMES[to]}`, to, judge: (_ours, ratio) => ratio <= limit, found }
+}
+
+/** Ours is at least so many times as fast. */
+export function faster(least: number, to: Name): Target {
+  const found = (_ours: number, ratio: number): string => `${times(1 / ratio)} as fast as ${NAMES[to]}`
+  return { text: `≥ ${least} × as fast as ${NAMES[to]}`, to, judge: (_ours, ratio) => 1 / ratio >= least, found }
+}
+
+/** Ours takes at most so many nanoseconds; the ratio is shown beside. */
+export function within(nanoseconds: number, to: Name): Target {
+  const found = (ours: number, ratio: number): string => `${time(ours)} (${times(ratio)} ${NAMES[to]})`
+  return { text: `≤ ${time(nanoseconds)}`, to, judge: (ours) => ours <= nanoseconds, found }
+}
+
+const NAMES: Record<Name, string> = { ours: 'ours', node: 'Node', npm: 'npm', python: 'Python', limit: 'limit' }
+const WIDTHS = { what: 45, time: 9, ratio: 25, target: 27, holds: 6 }
+
+function time(nanoseconds: number): string {
+  const [value, unit] =
+    nanoseconds < 1000
+      ? [nanoseconds, 'ns']
+      : nanoseconds < 1e6
+        ? [nanoseconds / 1e3, 'µs']
+        : nanoseconds < 1e9
+          ? [nanoseconds / 1e6, 'ms']
+          : [nanoseconds / 1e9, 's']
+  return `${value < 99.95 ? value.toPrecision(3) : value.toFixed(0)} ${unit}`
+}
+
+function print(what: string, cells: readonly string[], ratio: string, target: string, holds: string, bound: string) {
+  const shown = [
+    what.padEnd(WIDTHS.what),
+    ...cells.map((cell) => cell.padStart(WIDTHS.time)),
+    ` ${ratio.padEnd(WIDTHS.ratio)}`,
+    target.padEnd(WIDTHS.target),
+    holds.padEnd(WIDTHS.holds),
+    bound,
+  ]
+  console.log(shown.join(' ').trimEnd())
+}
+
+function tell(what: string, holds: boolean, found: string): void {
+  const verdict: Verdict = { what, holds, found }
+  process.send?.(verdict)
+}
+
+/** Prints the title of a group, then its rows as they are measured. */
+export async function group(title: string, measure: (group: Group) => Promise<void>): Promise<void> {
+  const limit = await startLimit()
+  const python = await startPython()
+  const columns: readonly Name[] = ['ours', 'node', 'python', 'limit']
+  print(title, columns.map((name) => NAMES[name]), 'ratio (quartiles)', 'target', 'holds', 'bound by') // prettier-ignore
+  await measure({
+    async row(row) {
+      const contenders = contendersOf(row, limit, python)
+      const { to } = row.target
+      const compared = to !== undefined && contenders.has(to) ? (['ours', to] as const) : undefined
+      const all = await inTurns(contenders, compared)
+      const ours = median(all.get('ours') ?? [])
+      const turns = to === undefined ? [] : ratios(all.get('ours') ?? [], all.get(to) ?? [])
+      const ratio = median(turns)
+      const known = compared !== undefined
+      const holds = row.target.judge(ours, ratio)
+      const quartiles = `(${quantile(turns, 0.25).toFixed(2)}–${quantile(turns, 0.75).toFixed(2)})`
+      const cells = columns.map((name) => shownTime(name, row, all))
+      const shown = known ? `${ratio.toFixed(2)} × ${NAMES[to ?? 'ours']} ${quartiles}` : ''
+      print(row.what, cells, shown, row.target.text, holds ? 'yes' : 'NO', row.bound)
+      tell(row.what, holds, `${row.target.found(ours, ratio)}, target ${row.target.text}`)
+    },
+    fact({ what, ours, node, target, holds, bound }) {
+      const cells = [String(ours), node === undefined ? '' : String(node), '', '']
+      print(what, cells, '', target, holds ? 'yes' : 'NO', bound)
+      tell(what, holds, `${ours}, target ${target}`)
+    },
+  })
+  limit.end()
+  python?.end()
+}
+
+function contendersOf(row: Row, limit: Child, python: Child | undefined): Map<Name, Contender> {
+  const contenders = new Map<Name, Contender>([['ours', row.ours]])
+  const { node, npm, python: pythons, limit: limits } = row
+  if (node !== undefined) contenders.set('node', node)
+  if (npm !== undefined) contenders.set('npm', npm)
+  if (pythons !== undefined && python !== undefined) contenders.set('python', () => python.ask(...pythons))
+  if (limits !== undefined) contenders.set('limit', () => limit.ask(...limits))
+  return contenders
+}
+
+function shownTime(name: Name, row: Row, all: ReadonlyMap<Name, readonly number[]>): string {
+  const found = all.get(name)
+  if (found !== undefined) return time(median(found))
+  return name === 'python' && row.python !== undefined ? 'skipped' : ''
+}

@@ -1,0 +1,76 @@
+//! Writing back.
+
+mod common;
+
+use common::{code, open, options, Folder};
+use memmap_core::{Access, MmapFile, OpenOptions, Source};
+
+#[test]
+fn any_part_of_a_region_can_be_flushed() {
+    let folder = Folder::new();
+    let path = folder.file("f", &[0; 300_000]);
+    for offset in [0, 1, 65_537] {
+        let wanted = OpenOptions { offset, ..options(Access::Write) };
+        let file = MmapFile::open(Source::Path(&path), wanted).unwrap();
+        let len = file.mapping().len();
+        file.mapping().fill(0, len, b"x").unwrap();
+        for (start, end) in [(0, len), (1, 2), (4095, 4097), (70_000, 140_001), (len - 1, len), (5, 5), (9, 3)] {
+            file.flush(start, end).run(true).unwrap();
+            file.flush(start, end).run(false).unwrap();
+        }
+    }
+    assert!(std::fs::read(&path).unwrap()[1..].iter().all(|&byte| byte == b'x'));
+}
+
+#[test]
+fn a_flush_has_nothing_to_do_where_nothing_reaches_the_file() {
+    let folder = Folder::new();
+    let path = folder.file("f", &[0; 5000]);
+    for access in [Access::Read, Access::Copy] {
+        let file = open(&path, access);
+        file.flush(0, 5000).run(true).unwrap();
+        file.flush(0, 5000).run(false).unwrap();
+    }
+}
+
+#[test]
+fn a_range_outside_of_the_region_is_refused_and_is_no_failed_flush() {
+    let folder = Folder::new();
+    let file = open(&folder.file("f", &[0; 5000]), Access::Write);
+    assert_eq!(code(file.flush(0, 5001).run(true)), "ERR_OUT_OF_RANGE");
+    assert_eq!(code(file.flush(5, usize::MAX).run(false)), "ERR_OUT_OF_RANGE");
+    file.flush(0, 5000).run(true).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn after_one_failed_flush_the_region_stays_failed() {
+    // A disk that fails cannot be had here, so the descriptor becomes that of a pipe, which no system can sync.
+    const NAME: &str = "after_one_failed_flush_the_region_stays_failed";
+    common::lives(NAME, || {
+        use memmap_core::Error;
+        use std::os::fd::AsRawFd;
+        let folder = Folder::new();
+        let path = folder.file("f", &[0; 5000]);
+        let mut file = open(&path, Access::Write);
+        file.flush(0, 10).run(true).unwrap();
+        let names_it = |number: &i32| std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok_and(|to| to == path);
+        let number = (3..100).find(names_it).unwrap();
+        let original = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        let (pipe, _other) = std::io::pipe().unwrap();
+        // SAFETY: descriptors of this process; nobody else runs in it.
+        unsafe { libc::dup2(pipe.as_raw_fd(), number) };
+        let failed = file.flush(0, 10).run(true).unwrap_err();
+        assert!(matches!(&failed, Error::System(facts) if facts.syscall == "fdatasync"), "{failed:?}");
+        // SAFETY: as above.
+        unsafe { libc::dup2(original.as_raw_fd(), number) };
+        assert!(matches!(file.flush(0, 10).run(true), Err(Error::FlushFailed)));
+        assert!(matches!(file.flush(0, 10).run(false), Err(Error::FlushFailed)));
+        assert_eq!(Error::FlushFailed.code(), "EIO");
+        // Mapping again brings no lost write back.
+        original.set_len(9000).unwrap();
+        file.refresh().unwrap().unwrap().close();
+        assert!(matches!(file.flush(0, 10).run(true), Err(Error::FlushFailed)));
+        open(&path, Access::Write).flush(0, 10).run(true).unwrap();
+    });
+}
