@@ -1,13 +1,11 @@
 // Going through the lines of a gigabyte of text.
 
-import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
-
 import { MmapFile } from 'memmap'
 
+import { startNode } from './lib/child.ts'
 import { textFile } from './lib/files.ts'
 import { faster, group } from './lib/group.ts'
-import { timed, timedAsync } from './lib/measure.ts'
+import { timed } from './lib/measure.ts'
 
 const path = textFile()
 
@@ -29,23 +27,10 @@ const overStrings = (lines: Iterable<string>): string => {
   return `${count} ${bytes}`
 }
 
-/** By its event: three times as fast as `for await`. */
-function readline(): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let [count, bytes] = [0, 0]
-    const input = createReadStream(path).once('error', reject)
-    createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
-      .on('line', (line) => {
-        count += 1
-        bytes += line.length
-      })
-      .once('close', () => resolve(`${count} ${bytes}`))
-  })
-}
-
 await group('lines, 1 GiB (Node: readline)', async ({ row }) => {
   const file = MmapFile.open(path)
-  const peers = { node: () => timedAsync(1, readline), python: ['lines', path], limit: ['lines', path] } as const
+  const readline = await startNode('readline.ts')
+  const peers = { node: () => readline.ask('lines'), python: ['lines', path], limit: ['lines', path] } as const
   await row({
     what: 'lines() as Buffers',
     ours: () => timed(1, () => overBuffers(file.lines())),
@@ -61,4 +46,5 @@ await group('lines, 1 GiB (Node: readline)', async ({ row }) => {
     bound: 'V8 making strings',
   })
   file.close()
+  readline.end()
 })

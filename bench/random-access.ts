@@ -7,6 +7,7 @@ import { MmapFile } from 'memmap'
 import { GIB, indexes as makeIndexes, INDEXES, indexesFile, scratchFile, textFile } from './lib/files.ts'
 import { atMost, group, within } from './lib/group.ts'
 import { timed } from './lib/measure.ts'
+import type { Contender } from './lib/measure.ts'
 import type * as Loops from './lib/loops.ts'
 
 const WRITES = 1_000_000
@@ -48,12 +49,16 @@ function writeThroughFs(descriptor: number): number {
   return WRITES
 }
 
+/** A contender that does the reads once. */
+function read(work: () => number | bigint): Contender {
+  return () => timed(INDEXES, () => exact(work()))
+}
+
 await group('random access, 1 GiB', async ({ row }) => {
   const file = MmapFile.open(path)
   const descriptor = openSync(path, 'r')
   const heap = Buffer.allocUnsafeSlow(GIB)
   for (let at = 0; at < GIB; at += MIB) readSync(descriptor, heap, at, MIB, at)
-  const read = (work: () => number | bigint) => () => timed(INDEXES, () => exact(work()))
   const limit = ['reads', path, indexesFile()] as const
 
   const arrays = [file.view(Float64Array), new Float64Array(heap.buffer)] as const

@@ -102,6 +102,7 @@ export class ByteLines extends LineScan<NonSharedBuffer> {
     native.read(region, start, bytes)
     const { buffer } = bytes
     const lines: NonSharedBuffer[] = []
+    lines.length = ends.length // all at once, not as it grows
     let from = 0
     for (let i = 0; i < ends.length; i++) {
       const end = (ends[i] ?? 0) - start
@@ -144,6 +145,7 @@ class DecodedLines extends TextScan {
     const bytes = this.take(region, start, ends.at(-1) ?? start)
     const text = bytes.toString(this.encoding)
     const lines: string[] = []
+    lines.length = ends.length // all at once, not as it grows
     // No byte gives more than one character, so equal lengths mean one each.
     if (text.length === bytes.byteLength) {
       let from = 0
@@ -171,6 +173,7 @@ class EncodedLines extends TextScan {
   protected cut(region: number, start: number, ends: Float64Array, terminated: boolean): string[] {
     const bytes = this.take(region, start, ends.at(-1) ?? start)
     const lines: string[] = []
+    lines.length = ends.length // all at once, not as it grows
     let from = 0
     for (let i = 0; i < ends.length; i++) {
       const end = (ends[i] ?? 0) - start

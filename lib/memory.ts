@@ -24,15 +24,23 @@ const LONGEST_BUFFER = constants.MAX_LENGTH
 const STRIDE = 2 ** 31
 const PAGE = 4096
 
+/** From this length on `set` copies in the addon: what its call costs is nothing beside the copy. */
+const LONG_COPY = 4096
+
 const CELLS_PER_PAGE = 1024
 const NEVER_FAULTED = new Int32Array(1)
 const NOTHING = new Uint8Array(0)
-const statusPages: (Int32Array | undefined)[] = []
+const statusPages: (ArrayBuffer | undefined)[] = []
+/** Kept, since a cell serves one region after another. */
+const statusCells: (Int32Array | undefined)[] = []
 
-function statusPage(cell: number): Int32Array {
-  const page = Math.floor(cell / CELLS_PER_PAGE)
+/** A cell alone, so that looking at it takes no index: `verify` is in every access. */
+function statusCell(cell: number): Int32Array {
   try {
-    return (statusPages[page] ??= new Int32Array(native.statusPage(page)))
+    const page = (statusPages[Math.floor(cell / CELLS_PER_PAGE)] ??= native.statusPage(
+      Math.floor(cell / CELLS_PER_PAGE),
+    ))
+    return (statusCells[cell] ??= new Int32Array(page, (cell % CELLS_PER_PAGE) * Int32Array.BYTES_PER_ELEMENT, 1))
   } catch {
     // A runtime without external memory: every access goes through the addon there, which looks itself.
     return NEVER_FAULTED
@@ -71,7 +79,9 @@ export class Memory {
   /** 0 once closed. */
   byteLength = 0
   closed = false
-  /** Where in the last view that `locate` gave the bytes are. */
+  /** All of the region, to be read where `holds` says so. */
+  whole = scratch
+  /** Where in the last view that `fetch` or `locate` gave the bytes are. */
   local = 0
   /** The offset that view was asked for, as a number. */
   #offset = 0
@@ -79,10 +89,8 @@ export class Memory {
   /** Bytes between the start of the mapped range, which is at a page, and the first byte of the region. */
   #lead = 0
   #status: Int32Array = NEVER_FAULTED
-  #cell = 0
   #takesStores = true
-  #whole: DataView | undefined
-  /** The region's bytes, where `#whole` has them; none once somebody has moved the buffer away (`transfer`). */
+  /** The region's bytes, where `whole` has them; none once somebody has moved the buffer away (`transfer`). */
   #seen = NOTHING
   #segments: Segment[] = []
   #views: (DataView | undefined)[] = []
@@ -101,9 +109,7 @@ export class Memory {
   #adopt(): void {
     this.byteLength = facts[0] ?? 0
     this.#lead = facts[1] ?? 0
-    const cell = facts[2] ?? 0
-    this.#status = statusPage(cell)
-    this.#cell = cell % CELLS_PER_PAGE
+    this.#status = statusCell(facts[2] ?? 0)
     this.#takesStores = facts[3] === 1
     this.#refusal = undefined
     this.#calls = 0
@@ -147,25 +153,26 @@ export class Memory {
 
   #forgetViews(): void {
     this.#views = []
-    this.#whole = undefined
+    this.whole = scratch
     this.#seen = NOTHING
   }
 
-  // ─── scalars: `locate`, one DataView call at `local`, then `verify` or `commit`
+  // ─── scalars: one DataView call, on `whole` at the offset or on what `fetch` or `locate` give at `local`; then
+  // `verify` or `commit`. Random reads wait for memory, and the processor asks for the more of it at a time the fewer
+  // instructions lie between two of them: hence two ways to read, each with no more than it needs.
 
-  /** A view of the bytes, for reading. They may be zeros until `verify` has looked. */
+  /** Whether `whole` has these bytes. They may be zeros until `verify` has looked. */
+  holds(offset: number, size: number): boolean {
+    return (
+      typeof offset === 'number' && offset >= 0 && offset <= this.#seen.length - size && Math.floor(offset) === offset
+    )
+  }
+
+  /** A view of the bytes, for reading. */
   locate(offset: number, size: number): DataView {
-    if (
-      typeof offset === 'number' &&
-      offset >= 0 &&
-      offset <= this.#seen.length - size &&
-      this.#whole !== undefined &&
-      Math.floor(offset) === offset
-    ) {
-      this.local = this.#lead + offset
-      return this.#whole
-    }
-    return this.#locateElsewhere(args.offset('offset', offset), size)
+    if (!this.holds(offset, size)) return this.fetch(offset, size)
+    this.local = offset
+    return this.whole
   }
 
   /** A view of the bytes, for writing. They are written when `commit` has returned. */
@@ -179,7 +186,7 @@ export class Memory {
 
   /** Throws if a page had vanished. */
   verify(): void {
-    if (this.#status[this.#cell] !== 0) native.check(this.region)
+    if (this.#status[0] !== 0) native.check(this.region)
   }
 
   commit(view: DataView, size: number): void {
@@ -187,7 +194,9 @@ export class Memory {
     else this.verify()
   }
 
-  #locateElsewhere(offset: number, size: number): DataView {
+  /** As `locate`, where `whole` does not have them: checks the arguments, and makes a view where that is worth it. */
+  fetch(given: number, size: number): DataView {
+    const offset = args.offset('offset', given)
     const region = this.region
     if (offset > this.byteLength - size) {
       throw outOfRange('offset', `>= 0 && <= ${Math.max(0, this.byteLength - size)}`, offset)
@@ -204,16 +213,37 @@ export class Memory {
     return scratch
   }
 
+  /** Copies a few bytes to where they are known to fit. */
+  store(bytes: Uint8Array, offset: number): void {
+    const length = bytes.byteLength
+    const region = this.writableRegion
+    if (length === 0 || length >= LONG_COPY || !this.#copiesHere()) {
+      native.write(region, offset, bytes, length)
+      return
+    }
+    this.verify()
+    this.#seen.set(bytes, offset)
+    this.verify()
+  }
+
+  /** Whether `#seen` has the region; makes it where that is worth it. */
+  #copiesHere(): boolean {
+    if (this.#seen.length > 0) return true
+    if (this.#refusal !== undefined || this.#lead + this.byteLength > LONGEST_BUFFER) return false
+    if (this.#calls++ < CALLS_BEFORE_BUFFER) return false
+    return this.#viewOf(this.#lead, 1) !== undefined
+  }
+
   /** A view that has the bytes at a position of the range; none where no buffer can be had. */
   #viewOf(position: number, size: number): DataView | undefined {
     try {
       const total = this.#lead + this.byteLength
       if (total <= LONGEST_BUFFER) {
         const { buffer } = this.#segment(0, total, false)
-        this.#whole = new DataView(buffer)
+        this.whole = new DataView(buffer, this.#lead, this.byteLength)
         this.#seen = new Uint8Array(buffer, this.#lead, this.byteLength)
-        this.local = position
-        return this.#whole
+        this.local = position - this.#lead
+        return this.whole
       }
       const number = Math.floor(position / STRIDE)
       const start = number * STRIDE

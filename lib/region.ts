@@ -218,7 +218,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
     if (to + bytes.byteLength > memory.byteLength) {
       throw outOfRange('offset', `<= ${memory.byteLength - bytes.byteLength}, so that the bytes fit`, to)
     }
-    native.write(memory.region, to, bytes, bytes.byteLength)
+    memory.store(bytes, to)
     return bytes.byteLength
   }
 

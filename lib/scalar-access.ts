@@ -8,6 +8,8 @@ import type { Memory } from './memory.ts'
 
 /** The key under which a region keeps its memory. */
 export const MEMORY: unique symbol = Symbol('memmap.memory')
+/** The same, for here: to V8 a const is constant where no other module can see it, and is looked up where one can. */
+const OWN: typeof MEMORY = MEMORY
 
 /**
  * Buffer's whole read and write family, over a region of any length.
@@ -32,169 +34,185 @@ export abstract class ScalarAccess {
 
   /** Reads a signed 8-bit integer. */
   readInt8(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 1)
-    const value = view.getInt8(memory.local)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 1) ? memory.whole.getInt8(offset) : memory.fetch(offset, 1).getInt8(memory.local)
     memory.verify()
     return value
   }
 
   /** Reads an unsigned 8-bit integer. */
   readUInt8(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 1)
-    const value = view.getUint8(memory.local)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 1)
+      ? memory.whole.getUint8(offset)
+      : memory.fetch(offset, 1).getUint8(memory.local)
     memory.verify()
     return value
   }
 
   /** Reads a signed 16-bit integer, little-endian. */
   readInt16LE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 2)
-    const value = view.getInt16(memory.local, true)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 2)
+      ? memory.whole.getInt16(offset, true)
+      : memory.fetch(offset, 2).getInt16(memory.local, true)
     memory.verify()
     return value
   }
 
   /** Reads a signed 16-bit integer, big-endian. */
   readInt16BE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 2)
-    const value = view.getInt16(memory.local, false)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 2)
+      ? memory.whole.getInt16(offset, false)
+      : memory.fetch(offset, 2).getInt16(memory.local, false)
     memory.verify()
     return value
   }
 
   /** Reads an unsigned 16-bit integer, little-endian. */
   readUInt16LE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 2)
-    const value = view.getUint16(memory.local, true)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 2)
+      ? memory.whole.getUint16(offset, true)
+      : memory.fetch(offset, 2).getUint16(memory.local, true)
     memory.verify()
     return value
   }
 
   /** Reads an unsigned 16-bit integer, big-endian. */
   readUInt16BE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 2)
-    const value = view.getUint16(memory.local, false)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 2)
+      ? memory.whole.getUint16(offset, false)
+      : memory.fetch(offset, 2).getUint16(memory.local, false)
     memory.verify()
     return value
   }
 
   /** Reads a signed 32-bit integer, little-endian. */
   readInt32LE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 4)
-    const value = view.getInt32(memory.local, true)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 4)
+      ? memory.whole.getInt32(offset, true)
+      : memory.fetch(offset, 4).getInt32(memory.local, true)
     memory.verify()
     return value
   }
 
   /** Reads a signed 32-bit integer, big-endian. */
   readInt32BE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 4)
-    const value = view.getInt32(memory.local, false)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 4)
+      ? memory.whole.getInt32(offset, false)
+      : memory.fetch(offset, 4).getInt32(memory.local, false)
     memory.verify()
     return value
   }
 
   /** Reads an unsigned 32-bit integer, little-endian. */
   readUInt32LE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 4)
-    const value = view.getUint32(memory.local, true)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 4)
+      ? memory.whole.getUint32(offset, true)
+      : memory.fetch(offset, 4).getUint32(memory.local, true)
     memory.verify()
     return value
   }
 
   /** Reads an unsigned 32-bit integer, big-endian. */
   readUInt32BE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 4)
-    const value = view.getUint32(memory.local, false)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 4)
+      ? memory.whole.getUint32(offset, false)
+      : memory.fetch(offset, 4).getUint32(memory.local, false)
     memory.verify()
     return value
   }
 
   /** Reads a signed 64-bit integer, little-endian. */
   readBigInt64LE(offset = 0): bigint {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 8)
-    const value = view.getBigInt64(memory.local, true)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 8)
+      ? memory.whole.getBigInt64(offset, true)
+      : memory.fetch(offset, 8).getBigInt64(memory.local, true)
     memory.verify()
     return value
   }
 
   /** Reads a signed 64-bit integer, big-endian. */
   readBigInt64BE(offset = 0): bigint {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 8)
-    const value = view.getBigInt64(memory.local, false)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 8)
+      ? memory.whole.getBigInt64(offset, false)
+      : memory.fetch(offset, 8).getBigInt64(memory.local, false)
     memory.verify()
     return value
   }
 
   /** Reads an unsigned 64-bit integer, little-endian. */
   readBigUInt64LE(offset = 0): bigint {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 8)
-    const value = view.getBigUint64(memory.local, true)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 8)
+      ? memory.whole.getBigUint64(offset, true)
+      : memory.fetch(offset, 8).getBigUint64(memory.local, true)
     memory.verify()
     return value
   }
 
   /** Reads an unsigned 64-bit integer, big-endian. */
   readBigUInt64BE(offset = 0): bigint {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 8)
-    const value = view.getBigUint64(memory.local, false)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 8)
+      ? memory.whole.getBigUint64(offset, false)
+      : memory.fetch(offset, 8).getBigUint64(memory.local, false)
     memory.verify()
     return value
   }
 
   /** Reads a 32-bit float, little-endian. */
   readFloatLE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 4)
-    const value = view.getFloat32(memory.local, true)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 4)
+      ? memory.whole.getFloat32(offset, true)
+      : memory.fetch(offset, 4).getFloat32(memory.local, true)
     memory.verify()
     return value
   }
 
   /** Reads a 32-bit float, big-endian. */
   readFloatBE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 4)
-    const value = view.getFloat32(memory.local, false)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 4)
+      ? memory.whole.getFloat32(offset, false)
+      : memory.fetch(offset, 4).getFloat32(memory.local, false)
     memory.verify()
     return value
   }
 
   /** Reads a 64-bit float, little-endian. */
   readDoubleLE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 8)
-    const value = view.getFloat64(memory.local, true)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 8)
+      ? memory.whole.getFloat64(offset, true)
+      : memory.fetch(offset, 8).getFloat64(memory.local, true)
     memory.verify()
     return value
   }
 
   /** Reads a 64-bit float, big-endian. */
   readDoubleBE(offset = 0): number {
-    const memory = this[MEMORY]
-    const view = memory.locate(offset, 8)
-    const value = view.getFloat64(memory.local, false)
+    const memory = this[OWN]
+    const value = memory.holds(offset, 8)
+      ? memory.whole.getFloat64(offset, false)
+      : memory.fetch(offset, 8).getFloat64(memory.local, false)
     memory.verify()
     return value
   }
 
   /** Reads a signed integer of 1 to 6 bytes, little-endian. */
   readIntLE(offset: number, byteLength: number): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
     const view = memory.locate(offset, size)
     let value = 0
@@ -206,7 +224,7 @@ export abstract class ScalarAccess {
 
   /** Reads an unsigned integer of 1 to 6 bytes, little-endian. */
   readUIntLE(offset: number, byteLength: number): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
     const view = memory.locate(offset, size)
     let value = 0
@@ -217,7 +235,7 @@ export abstract class ScalarAccess {
 
   /** Reads a signed integer of 1 to 6 bytes, big-endian. */
   readIntBE(offset: number, byteLength: number): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
     const view = memory.locate(offset, size)
     let value = 0
@@ -229,7 +247,7 @@ export abstract class ScalarAccess {
 
   /** Reads an unsigned integer of 1 to 6 bytes, big-endian. */
   readUIntBE(offset: number, byteLength: number): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
     const view = memory.locate(offset, size)
     let value = 0
@@ -240,7 +258,7 @@ export abstract class ScalarAccess {
 
   /** Writes a signed 8-bit integer; returns the offset behind it. */
   writeInt8(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, -0x80, 0x7f)
     const view = memory.locateForWriting(offset, 1)
     view.setInt8(memory.local, checked)
@@ -250,7 +268,7 @@ export abstract class ScalarAccess {
 
   /** Writes an unsigned 8-bit integer; returns the offset behind it. */
   writeUInt8(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xff)
     const view = memory.locateForWriting(offset, 1)
     view.setUint8(memory.local, checked)
@@ -260,7 +278,7 @@ export abstract class ScalarAccess {
 
   /** Writes a signed 16-bit integer, little-endian; returns the offset behind it. */
   writeInt16LE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, -0x8000, 0x7fff)
     const view = memory.locateForWriting(offset, 2)
     view.setInt16(memory.local, checked, true)
@@ -270,7 +288,7 @@ export abstract class ScalarAccess {
 
   /** Writes a signed 16-bit integer, big-endian; returns the offset behind it. */
   writeInt16BE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, -0x8000, 0x7fff)
     const view = memory.locateForWriting(offset, 2)
     view.setInt16(memory.local, checked, false)
@@ -280,7 +298,7 @@ export abstract class ScalarAccess {
 
   /** Writes an unsigned 16-bit integer, little-endian; returns the offset behind it. */
   writeUInt16LE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xffff)
     const view = memory.locateForWriting(offset, 2)
     view.setUint16(memory.local, checked, true)
@@ -290,7 +308,7 @@ export abstract class ScalarAccess {
 
   /** Writes an unsigned 16-bit integer, big-endian; returns the offset behind it. */
   writeUInt16BE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xffff)
     const view = memory.locateForWriting(offset, 2)
     view.setUint16(memory.local, checked, false)
@@ -300,7 +318,7 @@ export abstract class ScalarAccess {
 
   /** Writes a signed 32-bit integer, little-endian; returns the offset behind it. */
   writeInt32LE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, -0x80000000, 0x7fffffff)
     const view = memory.locateForWriting(offset, 4)
     view.setInt32(memory.local, checked, true)
@@ -310,7 +328,7 @@ export abstract class ScalarAccess {
 
   /** Writes a signed 32-bit integer, big-endian; returns the offset behind it. */
   writeInt32BE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, -0x80000000, 0x7fffffff)
     const view = memory.locateForWriting(offset, 4)
     view.setInt32(memory.local, checked, false)
@@ -320,7 +338,7 @@ export abstract class ScalarAccess {
 
   /** Writes an unsigned 32-bit integer, little-endian; returns the offset behind it. */
   writeUInt32LE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xffffffff)
     const view = memory.locateForWriting(offset, 4)
     view.setUint32(memory.local, checked, true)
@@ -330,7 +348,7 @@ export abstract class ScalarAccess {
 
   /** Writes an unsigned 32-bit integer, big-endian; returns the offset behind it. */
   writeUInt32BE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xffffffff)
     const view = memory.locateForWriting(offset, 4)
     view.setUint32(memory.local, checked, false)
@@ -340,7 +358,7 @@ export abstract class ScalarAccess {
 
   /** Writes a signed 64-bit integer, little-endian; returns the offset behind it. */
   writeBigInt64LE(value: bigint, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.bigint('value', value, -0x8000000000000000n, 0x7fffffffffffffffn)
     const view = memory.locateForWriting(offset, 8)
     view.setBigInt64(memory.local, checked, true)
@@ -350,7 +368,7 @@ export abstract class ScalarAccess {
 
   /** Writes a signed 64-bit integer, big-endian; returns the offset behind it. */
   writeBigInt64BE(value: bigint, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.bigint('value', value, -0x8000000000000000n, 0x7fffffffffffffffn)
     const view = memory.locateForWriting(offset, 8)
     view.setBigInt64(memory.local, checked, false)
@@ -360,7 +378,7 @@ export abstract class ScalarAccess {
 
   /** Writes an unsigned 64-bit integer, little-endian; returns the offset behind it. */
   writeBigUInt64LE(value: bigint, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.bigint('value', value, 0n, 0xffffffffffffffffn)
     const view = memory.locateForWriting(offset, 8)
     view.setBigUint64(memory.local, checked, true)
@@ -370,7 +388,7 @@ export abstract class ScalarAccess {
 
   /** Writes an unsigned 64-bit integer, big-endian; returns the offset behind it. */
   writeBigUInt64BE(value: bigint, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.bigint('value', value, 0n, 0xffffffffffffffffn)
     const view = memory.locateForWriting(offset, 8)
     view.setBigUint64(memory.local, checked, false)
@@ -380,7 +398,7 @@ export abstract class ScalarAccess {
 
   /** Writes a 32-bit float, little-endian; returns the offset behind it. */
   writeFloatLE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.float('value', value)
     const view = memory.locateForWriting(offset, 4)
     view.setFloat32(memory.local, checked, true)
@@ -390,7 +408,7 @@ export abstract class ScalarAccess {
 
   /** Writes a 32-bit float, big-endian; returns the offset behind it. */
   writeFloatBE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.float('value', value)
     const view = memory.locateForWriting(offset, 4)
     view.setFloat32(memory.local, checked, false)
@@ -400,7 +418,7 @@ export abstract class ScalarAccess {
 
   /** Writes a 64-bit float, little-endian; returns the offset behind it. */
   writeDoubleLE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.float('value', value)
     const view = memory.locateForWriting(offset, 8)
     view.setFloat64(memory.local, checked, true)
@@ -410,7 +428,7 @@ export abstract class ScalarAccess {
 
   /** Writes a 64-bit float, big-endian; returns the offset behind it. */
   writeDoubleBE(value: number, offset = 0): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const checked = args.float('value', value)
     const view = memory.locateForWriting(offset, 8)
     view.setFloat64(memory.local, checked, false)
@@ -420,7 +438,7 @@ export abstract class ScalarAccess {
 
   /** Writes a signed integer of 1 to 6 bytes, little-endian; returns the offset behind it. */
   writeIntLE(value: number, offset: number, byteLength: number): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
     const checked = args.integer('value', value, -(2 ** (8 * size - 1)), 2 ** (8 * size - 1) - 1)
     const view = memory.locateForWriting(offset, size)
@@ -435,7 +453,7 @@ export abstract class ScalarAccess {
 
   /** Writes an unsigned integer of 1 to 6 bytes, little-endian; returns the offset behind it. */
   writeUIntLE(value: number, offset: number, byteLength: number): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
     const checked = args.integer('value', value, 0, 2 ** (8 * size) - 1)
     const view = memory.locateForWriting(offset, size)
@@ -450,7 +468,7 @@ export abstract class ScalarAccess {
 
   /** Writes a signed integer of 1 to 6 bytes, big-endian; returns the offset behind it. */
   writeIntBE(value: number, offset: number, byteLength: number): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
     const checked = args.integer('value', value, -(2 ** (8 * size - 1)), 2 ** (8 * size - 1) - 1)
     const view = memory.locateForWriting(offset, size)
@@ -465,7 +483,7 @@ export abstract class ScalarAccess {
 
   /** Writes an unsigned integer of 1 to 6 bytes, big-endian; returns the offset behind it. */
   writeUIntBE(value: number, offset: number, byteLength: number): number {
-    const memory = this[MEMORY]
+    const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
     const checked = args.integer('value', value, 0, 2 ** (8 * size) - 1)
     const view = memory.locateForWriting(offset, size)

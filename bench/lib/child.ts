@@ -48,3 +48,10 @@ export async function startLimit(): Promise<Child> {
 export function startPython(): Promise<Child | undefined> {
   return start('python3', [join(BENCH, 'peer.py')])
 }
+
+/** A Node of its own that runs a script of `bench/`. */
+export async function startNode(script: string): Promise<Child> {
+  const child = await start(process.execPath, ['--import=@oxc-node/core/register', join(BENCH, script)])
+  if (child === undefined) throw new Error(`cannot run ${process.execPath}`)
+  return child
+}

@@ -57,8 +57,8 @@ function line(next: () => number): string {
   const id = next()
   const clock = `${at(two, time % 24)}:${at(two, (time >>> 5) % 60)}:${at(two, (time >>> 12) % 60)}`
   const level = what % 50 === 0 ? WORD : at(LEVELS, what >>> 3)
-  const request = `${at(VERBS, what >>> 8)} /v1/${at(THINGS, what >>> 12)}/${id % 1_000_000}`
-  return `2024-03-${at(two, 1 + ((time >>> 18) % 28))}T${clock}Z ${level} ${request} 200 ${id >>> 21}ms ${id.toString(16)} from 10.0.${(id >>> 4) & 255}.${(id >>> 12) & 255}\n`
+  const request = `${at(VERBS, what >>> 8)} /${at(THINGS, what >>> 12)}/${id % 1_000_000}`
+  return `2024-03-${at(two, 1 + ((time >>> 18) % 28))}T${clock}Z ${level} ${request} 200 ${id >>> 21}ms ${id.toString(16)} 10.0.${(id >>> 4) & 255}\n`
 }
 
 /** A gigabyte of a log, in ASCII. */
