@@ -123,7 +123,7 @@ await group('random access, 1 GiB', async ({ row }) => {
     python: ['writes', scratch.path, indexesFile(), WRITES],
     limit: ['writes', scratch.path, indexesFile(), WRITES],
     target: within(240, 'limit'),
-    bound: 'memory latency, a call of the addon',
+    bound: 'memory latency, V8 copying',
   })
   target.close()
   closeSync(output)

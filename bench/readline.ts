@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { textFile } from './lib/files.ts'
 import { timedAsync } from './lib/measure.ts'
 
-/** By its event, which is faster than `for await`. */
+/** By its event, which is about as fast as `for await` on Node 20, and faster on Node 24. */
 function readLines(): Promise<string> {
   return new Promise((resolve, reject) => {
     let [count, bytes] = [0, 0]

@@ -20,7 +20,7 @@ const BLOCK = 64 * 1024
 const FIRST_BLOCK = 4 * 1024
 
 /**
- * The class that Buffers are made by. Its constructor takes a third of the time of `subarray`, which asks the buffer for
+ * The class that Buffers are made by. Its constructor takes two thirds of the time of `subarray`, which asks the buffer for
  * it, checks what we know and calls it.
  */
 const FastBuffer = Reflect.get(Buffer, Symbol.species) as new (
