@@ -6,7 +6,7 @@ import { isAnyArrayBuffer, isDate, isNumberObject } from 'node:util/types'
 
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { Cursor, MmapFile, Region, Scan } from 'memmap'
+import { Cursor, MmapFile, PrivateMemory, Region, Scan, SharedMemory } from 'memmap'
 
 import { codeOf, fileWith, opened, thrownBy } from './helpers/files.ts'
 import { call, READERS, WRITERS } from './helpers/scalars.ts'
@@ -351,6 +351,169 @@ const OPTIONS: Readonly<Record<string, Takes>> = {
   guard: optional(isBoolean),
 }
 
+// What the system says of arguments that are in order: no room, no such thing, no such descriptor.
+const OF_THE_SYSTEM = /^E(?!RR_)[A-Z0-9]+$/
+
+/** As tryValue, but a value that is in order may still be too much for the system. */
+async function trySystem(t: ExecutionContext, said: string, takes: boolean, work: () => unknown): Promise<void> {
+  let error: unknown
+  try {
+    await work()
+  } catch (reason) {
+    error = reason
+  }
+  const code = error instanceof Error ? String(Reflect.get(error, 'code')) : undefined
+  if (takes) {
+    if (error !== undefined && !OF_THE_SYSTEM.test(code ?? '')) t.fail(`${said} should be taken: ${String(error)}`)
+  } else if (error === undefined) t.fail(`${said} was taken`)
+  else if (!TYPED.has(code ?? '')) t.fail(`${said}: ${code} ${String(error)}`)
+  else if (!(error instanceof TypeError) && !(error instanceof RangeError)) t.fail(`${said}: ${String(error)}`)
+}
+
+const aLength = isInteger(1, 2 ** 53 - 1)
+
+const SYSTEM_METHODS: readonly Method[] = [
+  { name: 'resize', good: [LENGTH], takes: [aLength] },
+  { name: 'advise', good: ['normal', {}], takes: [isOneOf('normal'), isRange] },
+  ...inOptions('advise', [['normal', isOneOf('normal')]], range),
+  ...['residency', 'pin', 'unpin'].flatMap((name) => [
+    { name, good: [{}], takes: [isRange] },
+    ...inOptions(name, [], range),
+  ]),
+  { name: 'prefetch', good: [{}], takes: [isOptions({ ...range, signal: isOneOf(undefined) })] },
+  ...inOptions('prefetch', [], { ...range, signal: isOneOf(undefined) }),
+  { name: 'protect', good: ['read'], takes: [isOneOf('read', 'write')] },
+  // These take nothing, and ask nobody what they are given.
+  { name: 'share', good: [undefined], takes: [() => true] },
+]
+
+test('resize, advise, prefetch, residency, pin, unpin, protect, share: what they cannot take changes nothing', async (t) => {
+  let calls = 0
+  for (const { name, good, takes, on } of SYSTEM_METHODS) {
+    for (const [place] of good.entries()) {
+      for (const [label, make] of VALUES) {
+        const path = fileWith(t, BYTES)
+        const region = MmapFile.open(path, { access: 'write', sparse: true })
+        const value = make()
+        const said = `${name}(${good.map((_, at) => (at === place ? label : '…')).join(', ')})`
+        const fine = takes[place]?.(value) ?? false
+        calls += 1
+        await trySystem(t, said, fine, () => call(on?.(region) ?? region, name, ...good.with(place, value)))
+        if (!(fine && name === 'resize') && !region.equals(BYTES)) t.fail(`${said} changed the region`)
+        if (!fine && region.byteLength !== LENGTH) t.fail(`${said} changed the length`)
+        if (!fine && !readFileSync(path).equals(BYTES)) t.fail(`${said} changed the file`)
+        if (!fine) region.set(BYTES)
+        region.close()
+      }
+    }
+  }
+  t.log(`${calls} calls`)
+  t.pass()
+})
+
+test('a SharedArrayBuffer takes no arguments: it is had, or refused with a code, whatever is given', (t) => {
+  const region = opened(t, fileWith(t, BYTES), { access: 'write' })
+  const plain = codeOf(() => region.sharedArrayBuffer())
+  for (const [label, make] of VALUES) {
+    t.is(
+      codeOf(() => call(region, 'sharedArrayBuffer', make())),
+      plain,
+      label,
+    )
+  }
+})
+
+const isName: Takes = (value) => typeof value === 'string' && /^[A-Za-z0-9._-]{1,30}$/.test(value)
+const NAME = `memmap-bad-${process.pid}`
+
+interface Maker {
+  readonly on: object
+  readonly name: string
+  readonly good: readonly unknown[]
+  readonly takes: readonly Takes[]
+  readonly options?: Readonly<Record<string, Takes>>
+}
+
+const nameOptions = { mode: optional(isInteger(0, 0o777)), unlinkOnClose: optional(isBoolean) }
+const accessOption = { access: isOneOf(undefined, 'read', 'write', 'copy') }
+const MAKERS: readonly Maker[] = [
+  { on: SharedMemory, name: 'create', good: [NAME, 64], takes: [isName, aLength], options: nameOptions },
+  { on: SharedMemory, name: 'openOrCreate', good: [NAME, 64], takes: [isName, aLength], options: nameOptions },
+  {
+    on: SharedMemory,
+    name: 'open',
+    good: [NAME],
+    takes: [isName],
+    options: { ...accessOption, byteLength: optional(aLength) },
+  },
+  { on: SharedMemory, name: 'unlink', good: [NAME], takes: [isName] },
+  { on: SharedMemory, name: 'anonymous', good: [64], takes: [aLength], options: { growable: optional(isBoolean) } },
+  { on: SharedMemory, name: 'fromFd', good: [99_999], takes: [isInteger(0, 2 ** 31 - 1)], options: accessOption },
+  {
+    on: PrivateMemory,
+    name: 'allocate',
+    good: [64],
+    takes: [aLength],
+    options: { hugePages: optional(isBoolean), pin: optional(isBoolean), wipe: optional(isBoolean) },
+  },
+  { on: SharedMemory, name: 'attach', good: [{}], takes: [() => false] },
+  { on: MmapFile, name: 'attach', good: [{}], takes: [() => false] },
+]
+// In order, but gigabytes of memory.
+const TOO_MUCH = new Set(['2 ** 31', '2 ** 32'])
+
+test.serial(
+  'SharedMemory and PrivateMemory refuse each argument and option they cannot take, and make nothing',
+  async (t) => {
+    let calls = 0
+    const attempt = async (said: string, { on, name }: Maker, fine: boolean, args: readonly unknown[]) => {
+      calls += 1
+      await trySystem(t, `${name}(${said})`, fine, () => {
+        const region = call(on, name, ...args)
+        if (region instanceof Region) region.close()
+      })
+      const [first] = args
+      if (typeof first !== 'string' || !isName(first) || name === 'unlink') return
+      const left = codeOf(() => SharedMemory.unlink(first))
+      if (!fine && left === undefined) t.fail(`${name}(${said}) made something`)
+    }
+    for (const maker of MAKERS) {
+      const { good, takes, options = {} } = maker
+      for (const [label, make] of VALUES) {
+        for (const [place] of good.entries()) {
+          const value = make()
+          const fine = takes[place]?.(value) ?? false
+          if (fine && TOO_MUCH.has(label)) continue
+          await attempt(
+            good.map((_, at) => (at === place ? label : '…')).join(', '),
+            maker,
+            fine,
+            good.with(place, value),
+          )
+        }
+        if (maker.options === undefined) continue
+        const whole = make()
+        await attempt(`…, ${label}`, maker, isOptions(options)(whole), [...good, whole])
+        for (const [key, allowed] of Object.entries(options)) {
+          const value = make()
+          await attempt(`…, { ${key}: ${label} }`, maker, allowed(value), [...good, { [key]: value }])
+        }
+      }
+    }
+    for (const what of [SharedMemory, MmapFile]) {
+      for (const id of ['', 'x', '0-0', '1-0000000000000000', '-', 'ffffffffffffffffffff-1', '1-1-1']) {
+        const handle = { kind: what.name, id, byteLength: 5 }
+        t.is(
+          codeOf(() => what.attach(handle)),
+          'ERR_REGION_CLOSED',
+          id,
+        )
+      }
+    }
+    t.log(`${calls} calls`)
+  },
+)
+
 test('open refuses each option it cannot take, and the file stays as it was', (t) => {
   const path = fileWith(t, BYTES)
   const open = (options: unknown) => {
@@ -453,6 +616,10 @@ test('what only the package makes cannot be made with new', (t) => {
     [MmapFile, []],
     [MmapFile, [Symbol('memmap.region'), {}]],
     [Region, []],
+    [SharedMemory, []],
+    [SharedMemory, [Symbol('memmap.region'), {}, 'name', true]],
+    [PrivateMemory, []],
+    [PrivateMemory, [64]],
     [Scan, []],
     [Cursor, []],
     [Cursor, [{}, 0]],

@@ -25,7 +25,3 @@ onLinux('20,000 times opened and closed with a window and no turn of the event l
   // Every closed range is still held, but neighbours have merged: far from the system's limit on maps.
   t.true(number(facts, 'maps') < 5000, JSON.stringify(facts))
 })
-
-onLinux('opening is refused with ENOMEM before the process runs out of maps, and all maps come back', async (t) => {
-  await endsWell(t, 'open-close', ['exhausting'])
-})

@@ -9,7 +9,7 @@ import { Random } from './helpers/random.ts'
 import { call } from './helpers/scalars.ts'
 
 /** lib/lines.ts takes in so many bytes and so many line ends at a time. */
-const BLOCK = 256 * 1024
+const BLOCK = 64 * 1024
 const ENDS = 4096
 
 interface Line {

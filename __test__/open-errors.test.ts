@@ -203,7 +203,7 @@ onPosix('a descriptor that was opened for writing only: EACCES', (t) => {
 })
 
 // EBADF from fallocate(2), EINVAL from ftruncate(2) as yet.
-test.failing('extending through a descriptor that was opened for reading is refused, and the file as it was', (t) => {
+onPosix('extending through a descriptor that was opened for reading is refused, and the file as it was', (t) => {
   const path = fileWith(t, 'content')
   const fd = openSync(path, 'r')
   t.teardown(() => closeSync(fd))

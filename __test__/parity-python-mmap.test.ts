@@ -5,6 +5,7 @@ import { open, readFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 
 import test from 'ava'
+import { SharedMemory } from 'memmap'
 import type { MmapFile } from 'memmap'
 
 import { codeOf, fileWith, opened, regionWith, thrownBy } from './helpers/files.ts'
@@ -252,6 +253,78 @@ test('flush([offset, n]), flags=: any range of bytes', async (t) => {
   region.flushSync({ wait: false })
   await region.flush()
   t.true(readFileSync(path).subarray(7).equals(region.slice()))
+})
+
+test('resize(n): cut off or extended to offset + n, content kept, views die, 0 is an error', (t) => {
+  const path = fileWith(t, TEXT)
+  const region = opened(t, path, { access: 'write', offset: 4 })
+  const [window, cursor] = [region.subarray(), region.cursor(12)]
+  region.resize(20)
+  t.is(window.length, 0)
+  t.is(statSync(path).size, 24)
+  t.is(region.toString(), `456789abcdef${'\0'.repeat(8)}`)
+  if (isPosix) {
+    region.resize(3)
+    t.is(readFileSync(path, 'utf8'), '0123456')
+    t.is(cursor.read().length, 0)
+    t.is(
+      codeOf(() => cursor.write('x')),
+      'ERR_OUT_OF_RANGE',
+    )
+  }
+  t.is(
+    codeOf(() => region.resize(0)),
+    'ERR_OUT_OF_RANGE',
+  )
+  region.set('ABC')
+  t.is(region.toString('utf8', 0, 3), 'ABC', 'still usable')
+  for (const access of ['read', 'copy'] as const) {
+    t.is(
+      codeOf(() => opened(t, path, { access }).resize(5)),
+      'ERR_REGION_READONLY',
+    )
+  }
+  if (process.platform !== 'linux') return
+  const shared = SharedMemory.anonymous(4, { growable: true })
+  t.teardown(() => shared.close())
+  shared.set('abcd')
+  shared.resize(8)
+  t.is(shared.toString(), 'abcd\0\0\0\0', 'shared anonymous memory grows, where Python cannot')
+})
+
+test('madvise(option, start, length): ranges clamp as everywhere, unknown advice is a TypeError', (t) => {
+  const region = regionWith(t, TEXT)
+  t.is(typeof region.advise('sequential'), 'boolean')
+  t.is(typeof region.advise('willneed', { start: -5, end: 99_999 }), 'boolean')
+  const error = thrownBy(() => Reflect.apply(region.advise, region, ['MADV_NORMAL']))
+  t.true(error instanceof TypeError)
+  t.is(region.toString(), TEXT)
+})
+
+test('PROT_*, MAP_*: readable, writable, executable, none; huge pages; populated off the event loop', async (t) => {
+  const path = fileWith(t, TEXT)
+  const region = opened(t, path, { access: 'write', hugePages: true })
+  await region.prefetch()
+  region.protect('read')
+  t.is(
+    codeOf(() => region.set('x')),
+    'ERR_REGION_READONLY',
+  )
+  t.is(region.toString(), TEXT)
+  region.protect('execute')
+  t.is(
+    codeOf(() => region.set('x')),
+    'ERR_REGION_READONLY',
+  )
+  t.is(region.toString(), TEXT)
+  region.protect('none')
+  t.is(
+    codeOf(() => region.toString()),
+    'ERR_INVALID_STATE',
+  )
+  region.protect('write')
+  region.set('X')
+  t.is(readFileSync(path, 'utf8'), `X${TEXT.slice(1)}`)
 })
 
 test('size() / len(m): the file and the map, which differ for windows', (t) => {

@@ -146,3 +146,9 @@ export function encoding(name: string, value: unknown): BufferEncoding {
   if (!Buffer.isEncoding(value)) throw unknownEncoding(value)
   return value
 }
+
+/** An AbortSignal, or none. */
+export function signal(name: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value
+  throw invalidArgType(name, 'an instance of AbortSignal', value)
+}

@@ -3,6 +3,8 @@
 import { constants } from 'node:buffer'
 import { inspect } from 'node:util'
 
+import type { Access } from './types.ts'
+
 export interface CodedError extends Error {
   code: string
 }
@@ -58,11 +60,21 @@ export function regionClosed(): Error & CodedError {
   return coded(new Error('The region is closed; open it again to use it'), 'ERR_REGION_CLOSED')
 }
 
-export function regionReadOnly(): Error & CodedError {
+export function regionReadOnly(access: Access, protection: string): Error & CodedError {
+  const message =
+    access === 'read'
+      ? "The region was opened with access 'read'; open it with 'write' to change the file, or with 'copy' to change a private copy"
+      : `The region is protected '${protection}'; protect('write') lets it be changed`
+  return coded(new Error(message), 'ERR_REGION_READONLY')
+}
+
+export function staleHandle(): Error & CodedError {
   return coded(
-    new Error(
-      "The region was opened with access 'read'; open it with 'write' to change the file, or with 'copy' to change a private copy",
-    ),
-    'ERR_REGION_READONLY',
+    new Error('The handle is stale: the region it stands for was closed, or is of another process'),
+    'ERR_REGION_CLOSED',
   )
+}
+
+export function unavailable(message: string): Error & CodedError {
+  return coded(new Error(message), 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM')
 }

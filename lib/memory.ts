@@ -48,10 +48,15 @@ function statusCell(cell: number): Int32Array {
 }
 
 /**
- * What the addon says of a mapping: byteLength, lead, number of the status cell, whether its pages take stores.
- * Read at once, so one array serves all calls.
+ * What the addon says of a mapping: byteLength, lead, number of the status cell, whether its pages take stores, their
+ * protection; and of a region that was just opened whether it was created, its access and its offset. Read at once, so one array
+ * serves all calls.
  */
-export const facts = new Float64Array(4)
+export const facts = new Float64Array(8)
+
+/** Protections by their numbers in the addon. */
+export const PROTECTIONS = ['none', 'read', 'write', 'execute'] as const
+export type Protection = (typeof PROTECTIONS)[number]
 
 const scratch = new DataView(new ArrayBuffer(8))
 const scratchBytes = Array.from({ length: 9 }, (_, size) => new Uint8Array(scratch.buffer, 0, size))
@@ -76,6 +81,7 @@ export interface Place {
 
 export class Memory {
   readonly access: Access
+  protection: Protection = 'write'
   /** 0 once closed. */
   byteLength = 0
   closed = false
@@ -90,6 +96,7 @@ export class Memory {
   #lead = 0
   #status: Int32Array = NEVER_FAULTED
   #takesStores = true
+  #mutable = false
   /** The region's bytes, where `whole` has them; none once somebody has moved the buffer away (`transfer`). */
   #seen = NOTHING
   #segments: Segment[] = []
@@ -111,6 +118,8 @@ export class Memory {
     this.#lead = facts[1] ?? 0
     this.#status = statusCell(facts[2] ?? 0)
     this.#takesStores = facts[3] === 1
+    this.protection = PROTECTIONS[facts[4] ?? 2] ?? 'none'
+    this.#mutable = this.access !== 'read' && this.protection === 'write'
     this.#refusal = undefined
     this.#calls = 0
   }
@@ -121,9 +130,14 @@ export class Memory {
     return this.#region
   }
 
+  /** Bytes between the start of the mapped range, which is at a page, and the first byte of the region. */
+  get lead(): number {
+    return this.#lead
+  }
+
   get writableRegion(): number {
     if (this.closed) throw regionClosed()
-    if (this.access === 'read') throw regionReadOnly()
+    if (!this.#mutable) throw regionReadOnly(this.access, this.protection)
     return this.#region
   }
 
@@ -134,15 +148,39 @@ export class Memory {
     // First the views, then the memory: nothing may look at a range that is on its way out.
     this.#detach()
     this.byteLength = 0
+    this.#mutable = false
     native.close(this.#region, false)
   }
 
   /** Maps what is there now; true if anything changed. */
   refresh(): boolean {
     if (!native.refresh(this.region, facts)) return false
+    this.#replaced()
+    return true
+  }
+
+  resize(byteLength: number): void {
+    // Our own buffers go first: some systems cannot shorten a file that anything has mapped.
+    this.#detachUnheld()
+    native.resize(this.region, byteLength, facts)
+    this.#replaced()
+  }
+
+  protect(protection: Protection): void {
+    native.protect(this.region, PROTECTIONS.indexOf(protection), facts)
+    this.#replaced()
+  }
+
+  /** The addon has mapped anew and described it in `facts`. */
+  #replaced(): void {
     this.#detach()
     this.#adopt()
-    return true
+  }
+
+  #detachUnheld(): void {
+    for (const { buffer, held } of this.#segments) if (!held) native.detach(buffer)
+    this.#segments = this.#segments.filter(({ held }) => held)
+    this.#forgetViews()
   }
 
   #detach(): void {
@@ -177,9 +215,9 @@ export class Memory {
 
   /** A view of the bytes, for writing. They are written when `commit` has returned. */
   locateForWriting(offset: number, size: number): DataView {
-    if (this.access === 'read') {
+    if (!this.#mutable) {
       args.offset('offset', offset)
-      throw this.closed ? regionClosed() : regionReadOnly()
+      throw this.closed ? regionClosed() : regionReadOnly(this.access, this.protection)
     }
     return this.locate(offset, size)
   }
@@ -203,7 +241,7 @@ export class Memory {
     }
     if (this.#calls < CALLS_BEFORE_BUFFER) {
       this.#calls += 1
-    } else if (this.#refusal === undefined) {
+    } else if (this.#refusal === undefined && this.protection !== 'none') {
       const view = this.#viewOf(this.#lead + offset, size)
       if (view !== undefined) return view
     }

@@ -8,6 +8,8 @@ import * as args from './arguments.ts'
 import { invalidArgType, invalidArgValue } from './errors.ts'
 import { facts, Memory } from './memory.ts'
 import { OURS, Region } from './region.ts'
+import { attach } from './region-handle.ts'
+import type { RegionHandle } from './region-handle.ts'
 import { MEMORY } from './scalar-access.ts'
 import type { Access } from './types.ts'
 
@@ -95,6 +97,16 @@ export class MmapFile extends Region {
     return new MmapFile(OURS, new Memory(region, access), path ?? bytes?.toString(), offset)
   }
 
+  /**
+   * The region that `share` gave a handle of, in this worker: a mapping of its own of the same file.
+   *
+   * @throws `ERR_INVALID_ARG_VALUE` for a handle of another kind; `ERR_REGION_CLOSED` for a stale one.
+   */
+  static attach(handle: RegionHandle): MmapFile {
+    const { memory, label, offset } = attach('MmapFile', handle)
+    return new MmapFile(OURS, memory, label, offset)
+  }
+
   /** The path it was opened by; none for a descriptor. */
   get path(): string | undefined {
     return this.#path
@@ -117,6 +129,11 @@ export class MmapFile extends Region {
   /** Whether the path names another file by now, or none: somebody has renamed over it or removed it. */
   get replaced(): boolean {
     return native.replaced(this[MEMORY].region)
+  }
+
+  /** @internal */
+  protected override shareableKind(): 'MmapFile' {
+    return 'MmapFile'
   }
 
   /** @internal */

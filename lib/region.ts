@@ -12,12 +12,17 @@ import {
   invalidArgValue,
   outOfRange,
   regionClosed,
+  regionReadOnly,
   stringTooLong,
 } from './errors.ts'
 import { Indexes } from './indexes.ts'
 import { ByteLines, checkLineEncoding, textLines } from './lines.ts'
 import type { Lines } from './lines.ts'
-import type { Memory } from './memory.ts'
+import { PROTECTIONS } from './memory.ts'
+import type { Memory, Protection } from './memory.ts'
+import { prefetch } from './prefetch.ts'
+import type { RegionHandle } from './region-handle.ts'
+import { OURS as OUR_RESIDENCY, Residency } from './residency.ts'
 import { MEMORY, ScalarAccess } from './scalar-access.ts'
 import type { Scan } from './scan.ts'
 import type { Access, Bytes, Range } from './types.ts'
@@ -33,6 +38,21 @@ const MOST_BYTES_OF_TEXT = 3 * constants.MAX_STRING_LENGTH
 const ANY_BYTE = Uint8Array.of(0)
 
 const TypedArray: unknown = Object.getPrototypeOf(Uint8Array)
+
+const ADVICE = [
+  'normal',
+  'random',
+  'sequential',
+  'willneed',
+  'dontneed',
+  'cold',
+  'pageout',
+  'hugepage',
+  'nohugepage',
+] as const
+
+/** How memory will be used, by the names of madvise(2). */
+export type Advice = (typeof ADVICE)[number]
 
 /** What `view` makes: `Float64Array`, `DataView`, … */
 export type ViewConstructor<T> = new (buffer: ArrayBuffer, byteOffset: number, length: number) => T
@@ -393,6 +413,114 @@ export abstract class Region extends ScalarAccess implements Disposable {
     return this[MEMORY].refresh()
   }
 
+  /**
+   * Changes the length of the region, and of the file or memory behind it. Content is kept, new bytes are zero and allocated
+   * (with `sparse` not). Views handed out before have length 0, as at close. A call that throws leaves region and file as
+   * they were.
+   *
+   * @throws `ERR_REGION_READONLY` for `'read'` and `'copy'`; `ENOSPC` where there is no room; `ERR_INVALID_STATE` for sealed
+   * memory, and where no descriptor was kept; `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` for named memory but on Linux;
+   * `ERR_REGION_BUSY` on Windows, where a file cannot be shortened while anybody has it mapped.
+   */
+  resize(byteLength: number): void {
+    const length = args.integer('byteLength', byteLength, 1, Number.MAX_SAFE_INTEGER)
+    this.#writable().resize(length)
+  }
+
+  /**
+   * Tells the system how the memory will be used.
+   *
+   * @returns false where the system has no such advice.
+   * @throws `ERR_INVALID_STATE` for `'dontneed'` on `'copy'` regions and `PrivateMemory`: it would lose what was written.
+   */
+  advise(advice: Advice, range?: Range): boolean {
+    const number = ADVICE.indexOf(args.oneOf('advice', required('advice', advice), ADVICE, 'normal'))
+    const { start, end } = this.#clamped(args.range(range))
+    return native.advise(this[MEMORY].region, number, start, end)
+  }
+
+  /**
+   * Brings a part of the region into memory, off the event loop.
+   *
+   * @param options a range, and a `signal` that ends it.
+   * @throws (rejects) `signal.reason`; `ERR_REGION_CLOSED` where the region was closed meanwhile.
+   */
+  async prefetch(options?: Range & { signal?: AbortSignal | undefined }): Promise<void> {
+    const given = args.options(options, ['start', 'end', 'signal'])
+    const signal = args.signal('options.signal', given.signal)
+    const { start, end } = this.#clamped(args.rangeOf(given))
+    await prefetch(this[MEMORY], start, end, signal)
+  }
+
+  /** Which pages of a part of the region are in memory. */
+  residency(range?: Range): Residency {
+    const { start, end } = this.#clamped(args.range(range))
+    const memory = this[MEMORY]
+    const pageSize = native.limits().pageSize
+    const lead = memory.lead
+    const first = Math.floor((lead + start) / pageSize) * pageSize - lead
+    return new Residency(OUR_RESIDENCY, native.residency(memory.region, start, end), pageSize, first)
+  }
+
+  /**
+   * Keeps a part of the region in memory until `unpin`, `close`, or what maps it anew (`resize`, `refresh`, `protect`). Of a
+   * region opened for reading nothing is copied: what others write stays visible.
+   *
+   * @throws `ENOMEM`, `EPERM` or `EAGAIN` where the system allows less: see `limits().pinnable`.
+   */
+  pin(range?: Range): void {
+    const { start, end } = this.#clamped(args.range(range))
+    native.pin(this[MEMORY].region, start, end)
+  }
+
+  /** Lets a part of the region go that was pinned. Whole pages: what shares one with its ends is let go too. */
+  unpin(range?: Range): void {
+    const { start, end } = this.#clamped(args.range(range))
+    native.unpin(this[MEMORY].region, start, end)
+  }
+
+  /**
+   * What the pages allow: `'none'`, `'read'`, `'write'` (and reading) or `'execute'` (and reading). Never writing and executing
+   * together. The region gets a new mapping; views handed out before have length 0, as at close. Under `'read'` a file or
+   * shared memory still has windows, `'copy'` regions and `PrivateMemory` have none. A `'copy'` region is compared with its
+   * file page by page for this, which takes its time with gigabytes.
+   *
+   * @throws `ERR_REGION_READONLY` for `'write'` on access `'read'`; `ERR_INVALID_STATE` where no descriptor was kept;
+   * `EACCES` or `EPERM` where the system forbids it.
+   */
+  protect(protection: Protection): void {
+    const wanted = args.oneOf('protection', required('protection', protection), PROTECTIONS, 'none')
+    const memory = this.#checked()
+    if (wanted === 'write' && memory.access === 'read') throw regionReadOnly(memory.access, wanted)
+    memory.protect(wanted)
+  }
+
+  /**
+   * A handle for `attach` in a worker, to be sent by `postMessage`; good while this region is open.
+   *
+   * @throws `ERR_INVALID_STATE` for `PrivateMemory`, and where no descriptor was kept.
+   */
+  share(): RegionHandle {
+    const { region, byteLength } = this.#checked()
+    return { kind: this.shareableKind(), id: native.share(region), byteLength }
+  }
+
+  /**
+   * A SharedArrayBuffer over the region, for `Atomics.wait` between workers. It cannot be taken back: its mapping, and the
+   * file, live until it is collected; V8 counts it as 0 bytes. It shows the region's length of now.
+   *
+   * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` before Node 22.23, 24.21 and 26.10; `ERR_REGION_READONLY` unless access is
+   * `'write'`; `ERR_INVALID_STATE` for `PrivateMemory`, and for an offset that is no multiple of a page.
+   */
+  sharedArrayBuffer(): SharedArrayBuffer {
+    return native.sharedArrayBuffer(this[MEMORY].region)
+  }
+
+  /** The class as handles name it; what cannot be shared says so in `native.share`. @internal */
+  protected shareableKind(): string {
+    return 'PrivateMemory'
+  }
+
   /** How `console.log` shows it. @internal */
   [inspect.custom](_depth: number, options: object): string {
     const shown = this.closed ? { closed: true } : this.facts()
@@ -430,6 +558,11 @@ export abstract class Region extends ScalarAccess implements Disposable {
     const start = args.clamp(given.start, byteLength)
     return { start, end: Math.max(start, args.clamp(given.end, byteLength)) }
   }
+}
+
+function required<T>(name: string, value: T): T {
+  if (value === undefined) throw invalidArgType(name, 'of type string', value)
+  return value
 }
 
 function elementSize(type: unknown): number {

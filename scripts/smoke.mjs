@@ -6,7 +6,7 @@ import { appendFileSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { MmapFile, mappings } from 'memmap'
+import { capabilities, limits, MmapFile, mappings, PrivateMemory, SharedMemory } from 'memmap'
 
 const folder = mkdtempSync(join(tmpdir(), 'memmap-smoke-'))
 let path = ''
@@ -117,6 +117,62 @@ await check('opens and closes 2,000 times', () => {
     file.close()
   }
   assert.ok(mappings().filter(({ closed }) => !closed).length === 0)
+})
+
+await check('resizes a file, its content kept and the rest zero', () => {
+  const file = MmapFile.open(path, { access: 'write' })
+  file.resize(100_000)
+  assert.equal(file.fileSize, 100_000)
+  assert.equal(file.toString('utf8', 0, TEXT.length), TEXT)
+  assert.equal(file.at(-1), 0)
+  file.resize(3)
+  assert.equal(file.toString(), 'one')
+  assert.equal(readFileSync(path, 'utf8'), 'one')
+  assert.throws(() => file.resize(0), code('ERR_OUT_OF_RANGE'))
+  file.close()
+})
+
+await check('shares named memory, whole and by its name', () => {
+  const name = `memmap-smoke-${process.pid}-${Math.floor(Math.random() * 1e6)}`.slice(0, 30)
+  const mine = SharedMemory.create(name, 5000)
+  assert.equal(mine.byteLength, 5000)
+  assert.throws(() => SharedMemory.create(name, 5000), code('EEXIST'))
+  const theirs = SharedMemory.open(name, { byteLength: 5000 })
+  assert.equal(theirs.byteLength, 5000)
+  mine.writeUInt32LE(0xcafebabe, 4996)
+  assert.equal(theirs.readUInt32LE(4996), 0xcafebabe)
+  assert.equal(SharedMemory.openOrCreate(name, 5000).created, false)
+  const attached = SharedMemory.attach(mine.share())
+  assert.equal(attached.readUInt32LE(4996), 0xcafebabe)
+  if (capabilities().namedResize === 'absent') {
+    assert.throws(() => mine.resize(9000), code('ERR_FEATURE_UNAVAILABLE_ON_PLATFORM'))
+  }
+  SharedMemory.unlink(name)
+  for (const region of [mine, theirs, attached]) region.close()
+  assert.throws(() => SharedMemory.open(`${name}x`.slice(-30)), code('ENOENT'))
+  assert.throws(() => SharedMemory.create('a/b', 5), code('ERR_INVALID_ARG_VALUE'))
+})
+
+await check('makes anonymous memory and memory of its own', async () => {
+  const anonymous = SharedMemory.anonymous(70_000)
+  anonymous.fill(7)
+  assert.equal(anonymous.count(7), 70_000)
+  assert.throws(() => anonymous.resize(80_000))
+  anonymous.close()
+  const own = PrivateMemory.allocate(10_000, { wipe: true })
+  own.set('kept')
+  own.resize(20_000)
+  own.protect('read')
+  assert.throws(() => own.set('x'), code('ERR_REGION_READONLY'))
+  own.protect('write')
+  assert.equal(own.toString('utf8', 0, 4), 'kept')
+  assert.equal(typeof own.advise('willneed'), 'boolean')
+  own.pin({ end: 1 })
+  own.unpin({ end: 1 })
+  await own.prefetch()
+  assert.ok(own.residency().pages >= 4)
+  own.close()
+  assert.ok(limits().pageSize >= 4096)
 })
 
 try {

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -137,8 +138,12 @@ export function buildTestHooks() {
 export function buildTypeScript() {
   const inputs = ['tsconfig.json', 'index.ts', 'lib', 'native/binding.d.ts', 'package-lock.json']
   step('typescript', { inputs, outputs: ['dist/index.js', 'dist/index.d.ts'] }, () => {
+    // Beside, and then in its place: what runs meanwhile finds a whole dist/ at almost any moment.
+    const fresh = join(ROOT, 'target', 'dist')
+    rmSync(fresh, { recursive: true, force: true })
+    npx('typescript', ['--project', 'tsconfig.json', '--outDir', fresh])
     rmSync(join(ROOT, 'dist'), { recursive: true, force: true })
-    npx('typescript', ['--project', 'tsconfig.json'])
+    renameSync(fresh, join(ROOT, 'dist'))
   })
 }
 

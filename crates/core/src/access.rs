@@ -1,10 +1,15 @@
 //! Copying into, out of and inside a mapping: bounds first, then the work, then whether a page vanished.
 
-use crate::{Access, Error, Mapping, Result};
+use crate::{Access, Error, Mapping, Protection, Result};
 
 impl Mapping {
     /// The range as offsets into memory, or why it is none.
     fn within(&self, offset: u64, len: usize) -> Result<usize> {
+        if self.protection() == Protection::None {
+            return Err(Error::InvalidState(
+                "The region is protected 'none'; protect('read') makes it readable".into(),
+            ));
+        }
         usize::try_from(offset)
             .ok()
             .filter(|&start| start.checked_add(len).is_some_and(|end| end <= self.len()))
@@ -17,7 +22,7 @@ impl Mapping {
     }
 
     fn within_for_writing(&self, offset: u64, len: usize) -> Result<usize> {
-        if self.access() == Access::Read {
+        if self.access() == Access::Read || self.protection() != Protection::Write {
             return Err(Error::ReadOnly);
         }
         self.within(offset, len)
@@ -100,13 +105,13 @@ impl Mapping {
 
     /// Whether the region holds just these bytes.
     pub fn equals(&self, other: &[u8]) -> Result<bool> {
-        let same = other.len() == self.len() && self.bytes(0, self.len())? == other;
+        let same = self.bytes(0, self.len())? == other;
         self.check().map(|()| same)
     }
 
     /// Whether two regions hold the same bytes.
     pub fn equals_mapping(&self, other: &Self) -> Result<bool> {
-        let same = other.len() == self.len() && self.bytes(0, self.len())? == other.bytes(0, other.len())?;
+        let same = self.bytes(0, self.len())? == other.bytes(0, other.len())?;
         self.check()?;
         other.check().map(|()| same)
     }

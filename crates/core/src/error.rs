@@ -23,12 +23,16 @@ pub enum Error {
         /// Byte in the region where the first fault happened.
         offset: u64,
     },
+    /// Somebody else has the file mapped, and this system cannot change its length then.
+    Busy,
     /// An earlier flush failed, so nobody can say what of the region is on the disk.
     FlushFailed,
     /// An argument lies outside of what the file or the region has.
     OutOfRange(String),
     /// This system or runtime has no such thing.
     Unavailable(String),
+    /// A name that shared memory cannot have.
+    InvalidName(String),
     /// The region was opened in a way that rules the call out.
     InvalidState(String),
     /// JavaScript cannot be given a window onto this memory.
@@ -89,8 +93,10 @@ impl Error {
             Self::Closed => "ERR_REGION_CLOSED",
             Self::ReadOnly => "ERR_REGION_READONLY",
             Self::Faulted { .. } => "ERR_REGION_FAULTED",
+            Self::Busy => "ERR_REGION_BUSY",
             Self::FlushFailed => "EIO",
             Self::OutOfRange(_) => "ERR_OUT_OF_RANGE",
+            Self::InvalidName(_) => "ERR_INVALID_ARG_VALUE",
             Self::InvalidState(_) => "ERR_INVALID_STATE",
             Self::Unavailable(_) => "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM",
             Self::ZeroCopyUnavailable(_) => "ERR_ZERO_COPY_UNAVAILABLE",
@@ -127,11 +133,15 @@ impl fmt::Display for Error {
                 "The system could not supply the page at offset {offset}: the file was truncated, the disk is full \
                  or reading failed; call refresh() to map what is there now"
             ),
+            Self::Busy => f.write_str(
+                "This system cannot shorten a file while somebody else has it mapped, another region or views of this one; \
+                 close those first",
+            ),
             Self::FlushFailed => f.write_str(
                 "EIO: an earlier flush of this region failed, so what reached the disk is unknown; \
                  write the data again through a newly opened region",
             ),
-            Self::OutOfRange(message) | Self::Unavailable(message) | Self::InvalidState(message) => {
+            Self::OutOfRange(message) | Self::Unavailable(message) | Self::InvalidState(message) | Self::InvalidName(message) => {
                 f.write_str(message)
             }
             Self::ZeroCopyUnavailable(why) => write!(

@@ -6,16 +6,24 @@
 //! behind one set of functions in [`sys`].
 
 pub mod access;
+pub mod advice;
 pub mod error;
 pub mod guard;
+pub mod handle;
+pub mod limits;
 pub mod map_budget;
 pub mod mapping;
 pub mod mappings;
 pub mod mmap_file;
+pub mod private_memory;
+pub mod region;
+pub mod residency;
 pub mod search;
+pub mod shared_memory;
 pub mod status;
 pub mod sys;
 
 pub use error::{Error, Result};
-pub use mapping::{Access, Mapping};
-pub use mmap_file::{Create, MmapFile, OpenOptions, Source};
+pub use mapping::{Access, Mapping, Protection};
+pub use mmap_file::{Create, OpenOptions, Source};
+pub use region::Region;

@@ -5,17 +5,16 @@
 //! file out of the range at once; the addresses are given back when the last holder lets go, so
 //! nobody ever reads or writes what was mapped there next.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{fence, AtomicBool, Ordering};
 use std::sync::Arc;
-
-use memmap2::MmapRaw;
 
 use crate::guard::{Guarded, GuardedRange};
 use crate::map_budget::Counted;
 use crate::mappings::Listed;
 use crate::status::{StatusCell, FAULTED};
-use crate::sys;
+use crate::sys::{self, Memory};
 use crate::{Error, Result};
 
 /// What a region may do to what it shows.
@@ -29,11 +28,35 @@ pub enum Access {
     Copy,
 }
 
-/// What to map, for [`Mapping::of_file`].
+/// What the pages of a region allow. Writing and executing never go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// Nothing.
+    None,
+    /// Reading.
+    Read,
+    /// Reading and writing.
+    Write,
+    /// Reading and executing.
+    Execute,
+}
+
+/// The memory behind a region.
 #[derive(Debug, Clone, Copy)]
-pub struct FileRange<'a> {
-    /// The file.
-    pub file: &'a std::fs::File,
+pub enum Backing<'a> {
+    /// A file.
+    File(&'a File),
+    /// A shared memory object.
+    Shared(&'a File),
+    /// Memory of this process alone.
+    Anonymous,
+}
+
+/// What to map, for [`Mapping::new`].
+#[derive(Debug, Clone, Copy)]
+pub struct MapRequest<'a> {
+    /// What is behind it.
+    pub backing: Backing<'a>,
     /// Whether the file stays open for as long as the range shows it.
     pub kept_open: bool,
     /// First byte shown.
@@ -48,8 +71,8 @@ pub struct FileRange<'a> {
     pub guard: bool,
     /// The class of the region, for the list of mappings.
     pub kind: &'static str,
-    /// Its path, for the list of mappings.
-    pub path: Option<&'a Path>,
+    /// Its path or name, for the list of mappings.
+    pub label: Option<&'a Path>,
 }
 
 /// A mapped range. The order of the fields is the order in which they are dropped: the guard first,
@@ -57,13 +80,16 @@ pub struct FileRange<'a> {
 #[derive(Debug)]
 pub struct Mapping {
     guarded: Option<Guarded>,
-    memory: Option<MmapRaw>,
+    memory: Option<Memory>,
     lead: usize,
     len: usize,
     position: u64,
     access: Access,
+    protection: Protection,
     writable: bool,
     private: bool,
+    /// Zero the memory before it is given back.
+    wipe: AtomicBool,
     retired: AtomicBool,
     cell: StatusCell,
     listed: Listed,
@@ -71,55 +97,104 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Maps a part of a file that is known to be there.
-    pub fn of_file(range: FileRange<'_>) -> Result<Arc<Self>> {
+    /// Maps memory that is known to be there.
+    pub fn new(request: MapRequest<'_>) -> Result<Self> {
         let cell = StatusCell::take().ok_or_else(|| Error::raw("mmap", sys::ENOMEM))?;
-        let lead = (range.offset % sys::granularity() as u64) as usize;
+        let lead = (request.offset % sys::granularity() as u64) as usize;
         let mut mapping = Self {
             guarded: None,
             memory: None,
             lead,
-            len: range.len,
-            position: range.offset - lead as u64,
-            access: range.access,
+            len: request.len,
+            position: request.offset - lead as u64,
+            access: request.access,
+            protection: if request.access == Access::Read { Protection::Read } else { Protection::Write },
             writable: true,
-            private: range.access != Access::Write,
+            private: request.access != Access::Write || matches!(request.backing, Backing::Anonymous),
+            wipe: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             cell,
-            listed: Listed::new(range.kind, range.path, range.len as u64),
+            listed: Listed::new(request.kind, request.label, request.len as u64),
             counted: None,
         };
-        if range.len > 0 {
-            let total = lead
-                .checked_add(range.len)
-                .filter(|&total| isize::try_from(total).is_ok())
-                .ok_or_else(|| Error::raw("mmap", sys::ENOMEM))?;
-            mapping.counted = Some(Counted::new()?);
-            // Before the first touch, and at each mapping: somebody may have put another handler in front.
-            let guarded = range.guard && sys::install_guard();
-            let map = sys::map_file(range.file, mapping.position, total, range.access, range.huge_pages)?;
-            if guarded {
-                let pages = total.next_multiple_of(sys::page_size());
-                let guarded = GuardedRange {
-                    start: map.memory.as_ptr() as usize,
-                    len: pages,
-                    descriptor: sys::descriptor_of(range.file).filter(|_| range.kept_open),
-                    position: mapping.position,
-                    writable: map.writable,
-                };
-                // SAFETY: the range was just mapped for this mapping alone, which drops the guard before it.
-                mapping.guarded = Some(unsafe { Guarded::new(guarded, mapping.cell.word()) });
-            }
-            mapping.writable = map.writable;
-            mapping.private = map.private;
-            mapping.memory = Some(map.memory);
+        if request.len == 0 {
+            return Ok(mapping);
         }
-        Ok(Arc::new(mapping))
+        let total = lead
+            .checked_add(request.len)
+            .filter(|&total| isize::try_from(total).is_ok())
+            .ok_or_else(|| Error::raw("mmap", sys::ENOMEM))?;
+        mapping.counted = Some(Counted::new()?);
+        let map = match request.backing {
+            Backing::File(file) => sys::map_file(file, mapping.position, total, request.access, request.huge_pages)?,
+            Backing::Shared(object) => sys::map_shared(object, total, request.access, request.huge_pages)?,
+            Backing::Anonymous => sys::map_anonymous(total, request.huge_pages)?,
+        };
+        let descriptor = match request.backing {
+            Backing::File(file) | Backing::Shared(file) => sys::descriptor_of(file).filter(|_| request.kept_open),
+            Backing::Anonymous => None,
+        };
+        // Looked at for each mapping: somebody may have put another handler in front. Anonymous memory has no page
+        // that could vanish, but what takes its place at close has none but vanished ones.
+        if request.guard && sys::install_guard() {
+            let guarded = GuardedRange {
+                start: map.memory.as_mut_ptr() as usize,
+                len: total.next_multiple_of(sys::page_size()),
+                descriptor,
+                position: mapping.position,
+                writable: map.writable,
+            };
+            // SAFETY: the range was just mapped for this mapping alone, which drops the guard before it.
+            mapping.guarded = Some(unsafe { Guarded::new(guarded, mapping.cell.word()) });
+        }
+        mapping.writable = map.writable;
+        mapping.private = map.private || matches!(request.backing, Backing::Anonymous);
+        mapping.memory = Some(map.memory);
+        Ok(mapping)
+    }
+
+    /// Gives the pages another protection: of a mapping that nobody has an address of yet.
+    pub fn protect(&mut self, protection: Protection) -> Result<()> {
+        if let Some(memory) = &self.memory {
+            // SAFETY: the range is this mapping's own, and `&mut` says that nobody else looks at it.
+            unsafe { sys::protect(memory.as_mut_ptr(), self.lead + self.len, protection) }?;
+        }
+        self.protection = protection;
+        self.writable = protection == Protection::Write;
+        Ok(())
+    }
+
+    /// What the pages allow.
+    pub fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// Zeros the memory before it is given back, and keeps it out of core dumps where the system can.
+    pub fn wipe_at_end(&self) {
+        self.wipe.store(true, Ordering::Release);
+        if let Some(memory) = &self.memory {
+            sys::leave_out_of_dumps(memory.as_mut_ptr(), self.lead + self.len);
+        }
+    }
+
+    fn wipe(&self) {
+        let Some(memory) = self.memory.as_ref().filter(|_| self.wipe.load(Ordering::Acquire)) else { return };
+        let total = self.lead + self.len;
+        // SAFETY: the range is this mapping's own and still mapped; views of it were detached, and who else reads it
+        // (a request that was under way at close) reads zeros, as after close. Where pages are protected, they are
+        // made writable first; if that fails they are left as they are.
+        unsafe {
+            if self.protection == Protection::Write
+                || sys::protect(memory.as_mut_ptr(), total, Protection::Write).is_ok()
+            {
+                sys::zero(memory.as_mut_ptr(), total);
+            }
+        }
     }
 
     /// First address of the range, at a page; null for an empty region.
     pub fn base(&self) -> *mut u8 {
-        self.memory.as_ref().map_or(std::ptr::null_mut(), MmapRaw::as_mut_ptr)
+        self.memory.as_ref().map_or(std::ptr::null_mut(), Memory::as_mut_ptr)
     }
 
     /// Bytes between the start of the range and the first byte of the region.
@@ -194,6 +269,13 @@ impl Mapping {
         self.cell.word().load(Ordering::SeqCst) & FAULTED != 0
     }
 
+    /// The file is about to be closed, while views go on: the guard must not ask it any more.
+    pub fn forget_file(&self) {
+        if let Some(guarded) = &self.guarded {
+            guarded.forget_file();
+        }
+    }
+
     /// The region lets go. If nobody else holds an address the range is given back at once; else the file
     /// is taken out of it, where the system can, and the addresses stay taken until the last holder is gone.
     pub fn close(mut self: Arc<Self>) {
@@ -201,11 +283,10 @@ impl Mapping {
             return;
         }
         self.listed.close();
+        self.wipe();
         let Some(memory) = &self.memory else { return };
         let total = self.lead + self.len;
-        if let Some(guarded) = &self.guarded {
-            guarded.forget_file();
-        }
+        self.forget_file();
         // Somebody may have put a handler in front of ours since the range was mapped, and from now on every
         // touch of it is a fault.
         let guarded = self.guarded.is_some() && sys::install_guard();
@@ -213,6 +294,14 @@ impl Mapping {
         unsafe { sys::retire(memory.as_mut_ptr(), total, guarded) };
         if let Some(counted) = &self.counted {
             counted.retire(total);
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if !*self.retired.get_mut() {
+            self.wipe();
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::{open, options, Folder};
 use memmap_core::mappings::{self, MappingInfo};
-use memmap_core::{status, Access, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, status, Access, OpenOptions, Source};
 
 fn listed(path: &Path) -> Vec<MappingInfo> {
     mappings::all().into_iter().filter(|info| info.path.as_deref() == Some(path)).collect()
@@ -20,7 +20,7 @@ fn a_mapping_is_listed_until_its_last_holder_is_gone() {
     let path = folder.file("f", &[1; 5000]);
     assert!(listed(&path).is_empty());
     let first = open(&path, Access::Read);
-    let second = MmapFile::open(Source::Path(&path), OpenOptions { offset: 4999, ..options(Access::Write) }).unwrap();
+    let second = mmap_file::open(Source::Path(&path), OpenOptions { offset: 4999, ..options(Access::Write) }).unwrap();
     let found = listed(&path);
     assert_eq!(found.iter().map(|info| info.byte_length).collect::<Vec<_>>(), [5000, 1], "oldest first");
     assert!(found.iter().all(|info| info.kind == "MmapFile" && !info.closed));
@@ -72,7 +72,7 @@ fn maps_are_refused_while_the_process_still_has_room_for_others() {
         let before = count();
         let mut files = Vec::new();
         let refused = loop {
-            match MmapFile::open(Source::Path(&path), wanted) {
+            match mmap_file::open(Source::Path(&path), wanted) {
                 Ok(file) => files.push(file),
                 Err(error) => break error,
             }
@@ -82,9 +82,9 @@ fn maps_are_refused_while_the_process_still_has_room_for_others() {
         let now = count();
         assert!(now >= limit / 10 * 9 && now <= limit / 10 * 9 + 10, "{now} of {limit}");
         // And again, until something was given back.
-        assert_eq!(MmapFile::open(Source::Path(&path), wanted).unwrap_err().code(), "ENOMEM");
+        assert_eq!(mmap_file::open(Source::Path(&path), wanted).unwrap_err().code(), "ENOMEM");
         files.truncate(files.len() - 10);
-        files.push(MmapFile::open(Source::Path(&path), wanted).unwrap());
+        files.push(mmap_file::open(Source::Path(&path), wanted).unwrap());
         drop(files);
         // The allocator keeps some maps of its own for what the many files took.
         assert!(count() <= before + 1000, "{} after {before}", count());

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{all, code, open, options, Folder};
-use memmap_core::{Access, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, OpenOptions, Source};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ proptest! {
             let path = folder.file("f", &original);
             let window =
                 OpenOptions { offset: before as u64, length: Some(content.len() as u64), ..options(access) };
-            let file = MmapFile::open(Source::Path(&path), window).unwrap();
+            let file = mmap_file::open(Source::Path(&path), window).unwrap();
             let mapping = file.mapping();
             let mut model = content.clone();
             let total = model.len();
@@ -160,7 +160,7 @@ fn a_region_beyond_four_gibibytes_is_exact() {
         common::skipped("no region beyond 4 GiB: it would fill the disk");
         return;
     }
-    let file = MmapFile::open(Source::Path(&path), wanted).unwrap();
+    let file = mmap_file::open(Source::Path(&path), wanted).unwrap();
     file.mapping().write(far, b"far!").unwrap();
     let mut bytes = [0; 6];
     file.mapping().read(far - 2, &mut bytes).unwrap();
@@ -168,5 +168,5 @@ fn a_region_beyond_four_gibibytes_is_exact() {
     assert_eq!(code(file.mapping().write(far + 1, b"far!")), "ERR_OUT_OF_RANGE");
     assert_eq!(file.mapping().index_of(far - 100_000, far + 4, b"far").unwrap(), Some(far));
     let tail = OpenOptions { offset: far, ..options(Access::Read) };
-    assert_eq!(all(MmapFile::open(Source::Path(&path), tail).unwrap().mapping()), b"far!");
+    assert_eq!(all(mmap_file::open(Source::Path(&path), tail).unwrap().mapping()), b"far!");
 }

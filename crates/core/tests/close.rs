@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::{code, open, options, Folder};
-use memmap_core::{Access, Mapping, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Mapping, OpenOptions, Source};
 
 const EVERY_ACCESS: [Access; 3] = [Access::Read, Access::Write, Access::Copy];
 
@@ -31,7 +31,7 @@ fn open_descriptors(path: &Path) -> usize {
 }
 
 fn closed_but_held(path: &Path, access: Access, guard: bool) -> Arc<Mapping> {
-    let file = MmapFile::open(Source::Path(path), OpenOptions { guard, ..options(access) }).unwrap();
+    let file = mmap_file::open(Source::Path(path), OpenOptions { guard, ..options(access) }).unwrap();
     let held = Arc::clone(file.mapping());
     file.close();
     held
@@ -194,7 +194,7 @@ fn tasks_under_way_never_take_zeros_for_an_answer() {
         let path = folder.file("f", &content);
         for round in 0..60 {
             let wanted = OpenOptions { guard: round % 2 == 0, ..options(EVERY_ACCESS[round % 3]) };
-            let file = MmapFile::open(Source::Path(&path), wanted).unwrap();
+            let file = mmap_file::open(Source::Path(&path), wanted).unwrap();
             std::thread::scope(|scope| {
                 for _ in 0..2 {
                     let held = Arc::clone(file.mapping());

@@ -10,14 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use common::{code, options, Folder};
-use memmap_core::{Access, Create, Error, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Create, Error, OpenOptions, Region, Source};
 
 fn blocks(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap().blocks() * 512
 }
 
-fn longer(path: &Path, length: u64, sparse: bool) -> memmap_core::Result<MmapFile> {
-    MmapFile::open(Source::Path(path), OpenOptions { length: Some(length), sparse, ..options(Access::Write) })
+fn longer(path: &Path, length: u64, sparse: bool) -> memmap_core::Result<Region> {
+    mmap_file::open(Source::Path(path), OpenOptions { length: Some(length), sparse, ..options(Access::Write) })
 }
 
 #[test]
@@ -113,11 +113,11 @@ fn without_space_a_file_that_the_call_made_is_removed() {
     let path = small.0.join("new");
     for create in [Create::IfMissing, Create::Exclusive] {
         let wanted = OpenOptions { create, length: Some(2 << 20), ..options(Access::Write) };
-        assert_eq!(code(MmapFile::open(Source::Path(&path), wanted)), "ENOSPC");
+        assert_eq!(code(mmap_file::open(Source::Path(&path), wanted)), "ENOSPC");
         assert!(!path.exists());
     }
     let wanted = OpenOptions { create: Create::Exclusive, length: Some(1 << 20), ..options(Access::Write) };
-    MmapFile::open(Source::Path(&path), wanted).unwrap().close();
+    mmap_file::open(Source::Path(&path), wanted).unwrap().close();
     assert!(path.exists(), "all of the space is free");
 }
 
@@ -130,7 +130,7 @@ fn a_store_that_finds_no_space_is_an_error_at_its_page_and_a_thousand_cost_few_m
         let path = small.0.join("f");
         let wanted =
             OpenOptions { create: Create::Exclusive, length: Some(64 << 20), sparse: true, ..options(Access::Write) };
-        let file = MmapFile::open(Source::Path(&path), wanted).unwrap();
+        let file = mmap_file::open(Source::Path(&path), wanted).unwrap();
         let mapping = file.mapping();
         mapping.fill(0, 100, b"first").unwrap();
         let Err(Error::Faulted { offset }) = mapping.fill(0, 2 << 20, b"x") else { panic!("there is no space for it") };

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{code, open, options, Folder};
-use memmap_core::{Access, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, OpenOptions, Source};
 
 #[test]
 fn any_part_of_a_region_can_be_flushed() {
@@ -11,7 +11,7 @@ fn any_part_of_a_region_can_be_flushed() {
     let path = folder.file("f", &[0; 300_000]);
     for offset in [0, 1, 65_537] {
         let wanted = OpenOptions { offset, ..options(Access::Write) };
-        let file = MmapFile::open(Source::Path(&path), wanted).unwrap();
+        let file = mmap_file::open(Source::Path(&path), wanted).unwrap();
         let len = file.mapping().len();
         file.mapping().fill(0, len, b"x").unwrap();
         for (start, end) in [(0, len), (1, 2), (4095, 4097), (70_000, 140_001), (len - 1, len), (5, 5), (9, 3)] {

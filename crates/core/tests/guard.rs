@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use std::time::{Duration, Instant};
 
 use common::{all, code, lives, numbered, open, options, page, Folder};
-use memmap_core::{Access, Error, Mapping, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Error, Mapping, OpenOptions, Source};
 
 const EVERY_ACCESS: [Access; 3] = [Access::Read, Access::Write, Access::Copy];
 
@@ -41,7 +41,7 @@ fn a_truncated_file_is_an_error_at_the_first_byte_that_was_missed() {
                 for offset in [0, 100, page() + 1] {
                     let path = folder.file("f", &content);
                     let wanted = OpenOptions { offset: offset as u64, keep_open, ..options(access) };
-                    let mut file = MmapFile::open(Source::Path(&path), wanted).unwrap();
+                    let mut file = mmap_file::open(Source::Path(&path), wanted).unwrap();
                     truncate(&path, 10 * page());
                     let mapping = file.mapping().clone();
                     assert_eq!(byte(&mapping, 0), content[offset]);
@@ -172,7 +172,7 @@ fn a_thousand_faults_cost_few_maps() {
         // And a thousand regions, one fault each.
         let path = folder.file("g", &vec![1; 4 * page()]);
         let wanted = OpenOptions { keep_open: false, ..options(Access::Read) };
-        let files: Vec<_> = (0..1000).map(|_| MmapFile::open(Source::Path(&path), wanted).unwrap()).collect();
+        let files: Vec<_> = (0..1000).map(|_| mmap_file::open(Source::Path(&path), wanted).unwrap()).collect();
         truncate(&path, 0);
         let before = memmap_core::sys::map_count().unwrap();
         assert!(files.iter().all(|file| byte(file.mapping(), 0) == 0 && file.mapping().faulted()));
@@ -261,7 +261,7 @@ fn no_fault_is_taken_for_anothers_while_regions_come_and_go() {
                     let mut round = thread;
                     while !stop.load(Ordering::Relaxed) {
                         let wanted = OpenOptions { guard: round % 3 != 0, ..options(EVERY_ACCESS[round % 3]) };
-                        let file = MmapFile::open(Source::Path(healthy), wanted).unwrap();
+                        let file = mmap_file::open(Source::Path(healthy), wanted).unwrap();
                         assert!(file.mapping().equals(content).unwrap());
                         file.close();
                         opened.fetch_add(1, Ordering::Relaxed);
@@ -321,7 +321,7 @@ fn without_the_guard_a_vanished_page_ends_the_process() {
             let folder = Folder::new();
             let path = folder.file("f", &vec![1; 4 * page()]);
             let file =
-                MmapFile::open(Source::Path(&path), OpenOptions { guard: false, ..options(Access::Read) }).unwrap();
+                mmap_file::open(Source::Path(&path), OpenOptions { guard: false, ..options(Access::Read) }).unwrap();
             truncate(&path, 0);
             PLACE.store(file.mapping().base(), Ordering::SeqCst);
             std::mem::forget(file);

@@ -10,13 +10,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use common::{all, code, options, Folder};
-use memmap_core::{Access, Create, Error, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Create, Error, OpenOptions, Source};
 
 const EVERY_ACCESS: [Access; 3] = [Access::Read, Access::Write, Access::Copy];
 
 fn refused(source: Source<'_>) -> Vec<String> {
     let one = |access| {
-        let error = MmapFile::open(source, options(access)).unwrap_err();
+        let error = mmap_file::open(source, options(access)).unwrap_err();
         if let (Source::Path(path), Error::System(facts)) = (source, &error) {
             assert_eq!(facts.path.as_deref(), Some(path));
         }
@@ -72,7 +72,7 @@ fn the_callers_descriptor_may_be_closed_after_opening() {
     let path = folder.file("f", &[3; 5000]);
     for access in EVERY_ACCESS {
         let theirs = File::options().read(true).write(true).open(&path).unwrap().into_raw_fd();
-        let mut file = MmapFile::open(Source::Descriptor(theirs), options(access)).unwrap();
+        let mut file = mmap_file::open(Source::Descriptor(theirs), options(access)).unwrap();
         // SAFETY: taken out of its File above, so it is ours to close.
         assert_eq!(unsafe { libc::close(theirs) }, 0);
         assert_eq!(all(file.mapping()), [3; 5000]);
@@ -89,7 +89,7 @@ fn a_descriptor_must_allow_what_the_access_needs() {
     let path = folder.file("f", &[3; 5000]);
     let reader = File::open(&path).unwrap();
     for (access, expected) in [(Access::Read, None), (Access::Copy, None), (Access::Write, Some("EACCES"))] {
-        let outcome = MmapFile::open(Source::Descriptor(reader.as_raw_fd()), options(access));
+        let outcome = mmap_file::open(Source::Descriptor(reader.as_raw_fd()), options(access));
         assert_eq!(outcome.as_ref().err().map(Error::code), expected, "{access:?}");
         if let Err(error) = outcome {
             assert!(error.to_string().contains("'r+'"), "{error}");
@@ -100,7 +100,7 @@ fn a_descriptor_must_allow_what_the_access_needs() {
 
     // The file is made longer before it is mapped: a map that is refused takes that back.
     let wanted = OpenOptions { length: Some(1 << 20), ..options(Access::Write) };
-    assert_eq!(code(MmapFile::open(Source::Descriptor(writer.as_raw_fd()), wanted)), "EACCES");
+    assert_eq!(code(mmap_file::open(Source::Descriptor(writer.as_raw_fd()), wanted)), "EACCES");
     assert_eq!(std::fs::read(&path).unwrap(), [3; 5000]);
 }
 
@@ -110,7 +110,7 @@ fn a_file_is_made_through_a_dangling_link_and_left_there_by_a_failure() {
     let (link, target) = (folder.join("link"), folder.join("target"));
     std::os::unix::fs::symlink(&target, &link).unwrap();
     let wanted = OpenOptions { create: Create::IfMissing, length: Some(3), ..options(Access::Write) };
-    MmapFile::open(Source::Path(&link), wanted).unwrap().mapping().write(0, b"abc").unwrap();
+    mmap_file::open(Source::Path(&link), wanted).unwrap().mapping().write(0, b"abc").unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), b"abc");
     assert!(link.is_symlink());
 }
@@ -121,6 +121,6 @@ fn the_mode_is_that_of_the_file_made() {
     let folder = Folder::new();
     let path = folder.join("new");
     let wanted = OpenOptions { create: Create::Exclusive, mode: 0o600, ..options(Access::Write) };
-    MmapFile::open(Source::Path(&path), wanted).unwrap().close();
+    mmap_file::open(Source::Path(&path), wanted).unwrap().close();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
 }

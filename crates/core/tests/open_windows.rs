@@ -7,17 +7,17 @@ mod common;
 use std::path::Path;
 
 use common::{code, open, options, Folder};
-use memmap_core::{Access, MmapFile, Source};
+use memmap_core::{mmap_file, Access, Source};
 
 #[test]
 fn without_node_a_descriptor_cannot_be_looked_up() {
-    let outcome = MmapFile::open(Source::Descriptor(0), options(Access::Read));
+    let outcome = mmap_file::open(Source::Descriptor(0), options(Access::Read));
     assert_eq!(code(outcome), "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM");
 }
 
 #[test]
 fn a_device_is_refused() {
-    assert_eq!(code(MmapFile::open(Source::Path(Path::new("NUL")), options(Access::Read))), "ENODEV");
+    assert_eq!(code(mmap_file::open(Source::Path(Path::new("NUL")), options(Access::Read))), "ENODEV");
 }
 
 #[test]

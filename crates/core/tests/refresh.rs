@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::sync::Arc;
 
 use common::{all, numbered, open, options, Folder};
-use memmap_core::{Access, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, OpenOptions, Source};
 
 const EVERY_ACCESS: [Access; 3] = [Access::Read, Access::Write, Access::Copy];
 
@@ -50,7 +50,7 @@ fn a_window_never_grows_beyond_what_was_asked_for() {
     let folder = Folder::new();
     let path = folder.file("f", &numbered(20_000));
     let wanted = OpenOptions { offset: 4097, length: Some(10_000), ..options(Access::Read) };
-    let mut file = MmapFile::open(Source::Path(&path), wanted).unwrap();
+    let mut file = mmap_file::open(Source::Path(&path), wanted).unwrap();
     File::options().write(true).open(&path).unwrap().set_len(100_000).unwrap();
     assert!(file.refresh().unwrap().is_none());
     assert!(file.mapping().equals(&numbered(20_000)[4097..14_097]).unwrap());
@@ -64,7 +64,7 @@ fn a_file_that_shrank_is_mapped_to_its_end() {
     let content = numbered(200_000);
     let path = folder.file("f", &content);
     let wanted = OpenOptions { offset: 5000, ..options(Access::Read) };
-    let mut file = MmapFile::open(Source::Path(&path), wanted).unwrap();
+    let mut file = mmap_file::open(Source::Path(&path), wanted).unwrap();
     let set_len = |len| File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
 
     set_len(100_001);

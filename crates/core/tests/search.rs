@@ -3,7 +3,7 @@
 mod common;
 
 use common::{code, options, Folder};
-use memmap_core::{Access, Mapping, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Mapping, OpenOptions, Source};
 use proptest::prelude::*;
 
 /// Every place in the window where the needle begins and lies wholly inside.
@@ -85,7 +85,7 @@ proptest! {
             length: Some(bytes.len() as u64),
             ..options(Access::Read)
         };
-        let file = MmapFile::open(Source::Path(&path), window).unwrap();
+        let file = mmap_file::open(Source::Path(&path), window).unwrap();
         let mapping = file.mapping();
 
         let (one, other) = (edges.0.index(bytes.len() + 1), edges.1.index(bytes.len() + 1));

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{numbered, options, page, Folder};
-use memmap_core::{Access, Mapping, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Mapping, OpenOptions, Source};
 
 /// Forbids a page that nobody has; false if somebody has it.
 fn forbid(address: usize) -> bool {
@@ -37,7 +37,7 @@ fn allow(address: usize) {
 fn between_forbidden_pages(wanted: OpenOptions, path: &std::path::Path, test: impl Fn(&Mapping)) {
     for _ in 0..100 {
         // One of many: its neighbours are most likely more of them, and they go.
-        let mut files: Vec<_> = (0..20).map(|_| MmapFile::open(Source::Path(path), wanted).unwrap()).collect();
+        let mut files: Vec<_> = (0..20).map(|_| mmap_file::open(Source::Path(path), wanted).unwrap()).collect();
         files.sort_by_key(|file| file.mapping().base());
         let file = files.swap_remove(files.len() / 2);
         drop(files);

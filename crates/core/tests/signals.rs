@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use common::{dies_of_sigbus, lives, open, page, Folder};
-use memmap_core::{Access, MmapFile};
+use memmap_core::{Access, Region};
 
 type WithInfo = extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
@@ -69,19 +69,19 @@ fn send_and_wait(calls: u32) {
 }
 
 /// Opens a region, so that our handler is there; its file is gone from the disk already.
-fn region() -> MmapFile {
+fn region() -> Region {
     let folder = Folder::new();
     open(&folder.file("f", &vec![1; 4 * page()]), Access::Read)
 }
 
-fn shrinking_region(folder: &Folder, name: &str) -> MmapFile {
+fn shrinking_region(folder: &Folder, name: &str) -> Region {
     let path = folder.file(name, &vec![1; 4 * page()]);
     let file = open(&path, Access::Read);
     File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
     file
 }
 
-fn touch(file: &MmapFile) {
+fn touch(file: &Region) {
     // SAFETY: inside the region; the guard answers for its pages.
     assert_eq!(unsafe { file.mapping().address(page() + 3).read_volatile() }, 0);
     assert!(file.mapping().faulted());

@@ -65,6 +65,8 @@ pub fn to_js(env: Env, error: &Error) -> Result<sys::napi_value> {
         let mut object = ptr::null_mut();
         check_status!(if error.is_range_error() {
             sys::napi_create_range_error(env, code, message, &raw mut object)
+        } else if error.code() == "ERR_INVALID_ARG_VALUE" {
+            sys::napi_create_type_error(env, code, message, &raw mut object)
         } else {
             sys::napi_create_error(env, code, message, &raw mut object)
         })?;

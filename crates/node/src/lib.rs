@@ -5,14 +5,22 @@
 //! keeps memory safe whatever arrives.
 
 mod array_buffer;
+mod background;
 mod bytes;
 mod errors;
 mod flush;
 mod held;
+mod limits;
 mod mappings;
 mod mmap_file;
+mod private_memory;
+mod region;
 mod regions;
 mod search;
+mod shared_array_buffer;
+mod shared_memory;
+#[cfg(feature = "test-hooks")]
+mod test_hooks;
 
 /// Runs once, when the addon is first loaded by any thread of the process.
 #[napi_derive::module_init]

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use memmap_core::{Error, Mapping, MmapFile, Result};
+use memmap_core::{Access, Error, Mapping, Protection, Region, Result};
 
 /// Low bits of a number: the place in the table. The rest is raised each time the place is taken again, so
 /// that a stale number is nobody's.
@@ -18,7 +18,7 @@ struct Table {
 
 struct Place {
     generation: u64,
-    region: Option<MmapFile>,
+    region: Option<Region>,
 }
 
 thread_local! {
@@ -26,7 +26,7 @@ thread_local! {
 }
 
 /// Takes a region in and gives its number.
-pub fn insert(region: MmapFile) -> f64 {
+fn insert(region: Region) -> f64 {
     TABLE.with_borrow_mut(|table| {
         let place = table.free.pop().unwrap_or_else(|| {
             table.places.push(Place { generation: 0, region: None });
@@ -46,7 +46,7 @@ fn split(number: f64) -> (usize, u64) {
 }
 
 /// Does something with a region. Nothing in `work` may call JavaScript.
-pub fn with<T>(number: f64, work: impl FnOnce(&mut MmapFile) -> Result<T>) -> Result<T> {
+pub fn with<T>(number: f64, work: impl FnOnce(&mut Region) -> Result<T>) -> Result<T> {
     let (place, generation) = split(number);
     TABLE.with_borrow_mut(|table| {
         let entry = table.places.get_mut(place).filter(|entry| entry.generation == generation);
@@ -60,7 +60,7 @@ pub fn mapping(number: f64) -> Result<Arc<Mapping>> {
 }
 
 /// Takes a region out.
-pub fn remove(number: f64) -> Option<MmapFile> {
+pub fn remove(number: f64) -> Option<Region> {
     let (place, generation) = split(number);
     TABLE.with_borrow_mut(|table| {
         let entry = table.places.get_mut(place).filter(|entry| entry.generation == generation)?;
@@ -68,4 +68,47 @@ pub fn remove(number: f64) -> Option<MmapFile> {
         table.free.push(place as u32);
         Some(region)
     })
+}
+
+/// Where in the answer it stands whether named memory was created.
+pub const CREATED: usize = 5;
+
+/// What TypeScript wants to know of a mapping, in the order `lib/memory.ts` reads it.
+pub fn describe(mapping: &Mapping, out: &mut [f64]) -> Result<()> {
+    let protection = match mapping.protection() {
+        Protection::None => 0,
+        Protection::Read => 1,
+        Protection::Write => 2,
+        Protection::Execute => 3,
+    };
+    let facts = [
+        mapping.len() as f64,
+        mapping.lead() as f64,
+        f64::from(mapping.cell().index()),
+        f64::from(u8::from(mapping.takes_stores())),
+        f64::from(protection),
+    ];
+    let place = out.get_mut(..facts.len()).ok_or_else(|| Error::OutOfRange("no room for the answer".into()))?;
+    place.copy_from_slice(&facts);
+    Ok(())
+}
+
+/// Takes a region in, describes it, and gives its number.
+pub fn adopt(region: Region, out: &mut [f64]) -> Result<f64> {
+    describe(region.mapping(), out)?;
+    let access = match region.access() {
+        Access::Read => 0,
+        Access::Write => 1,
+        Access::Copy => 2,
+    };
+    if let [.., place, offset] = out {
+        (*place, *offset) = (f64::from(access), region.offset() as f64);
+    }
+    Ok(insert(region))
+}
+
+/// Closes what a region showed before it was mapped anew, and describes what it shows now.
+pub fn replace(number: f64, old: Arc<Mapping>, out: &mut [f64]) -> Result<()> {
+    old.close();
+    describe(&*mapping(number)?, out)
 }

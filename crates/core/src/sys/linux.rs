@@ -49,22 +49,29 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, huge_pages
     Ok(FileMap { memory, writable, private })
 }
 
+/// A file in memory, without a name, that can be sealed.
+///
+/// # References
+/// - [memfd_create(2)](https://man7.org/linux/man-pages/man2/memfd_create.2.html)
+pub(super) fn memory_file(name: &CStr) -> io::Result<File> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // By its number: the C libraries we have to run with are older than their function for it.
+    // SAFETY: the name is a NUL-terminated string.
+    let fd = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
+    let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the descriptor is new, so nobody else owns it.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
 /// An empty file in memory that can never grow.
 fn empty_file() -> Option<&'static File> {
     static EMPTY: OnceLock<Option<File>> = OnceLock::new();
     EMPTY
         .get_or_init(|| {
-            const NAME: &CStr = c"memmap-closed";
-            let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-            // By its number: the C libraries we have to run with are older than their function for it.
-            // SAFETY: the name is a NUL-terminated string.
-            let fd = unsafe { libc::syscall(libc::SYS_memfd_create, NAME.as_ptr(), flags) };
-            let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0)?;
-            // SAFETY: the descriptor is new, so nobody else owns it.
-            let file = unsafe { File::from_raw_fd(fd) };
+            let file = memory_file(c"memmap-closed").ok()?;
             let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
             // SAFETY: fcntl with a descriptor we own.
-            (unsafe { libc::fcntl(fd, libc::F_ADD_SEALS, seals) } == 0).then_some(file)
+            (unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } == 0).then_some(file)
         })
         .as_ref()
 }
@@ -103,6 +110,39 @@ pub unsafe fn retire(address: *mut u8, len: usize, guarded: bool) -> bool {
     unsafe { super::map_zeros_over(address as usize, len, true) }
 }
 
+/// Memory without a name has no limit of its own: the system would allocate until it must kill somebody. `ENOMEM` for more
+/// than is there.
+fn refuse_more_than_there_is(file: &File, len: u64) -> Result<()> {
+    const WORTH_ASKING: u64 = 64 << 20;
+    const TMPFS: u64 = 0x0102_1994;
+    if len < WORTH_ASKING {
+        return Ok(());
+    }
+    let mut facts = std::mem::MaybeUninit::<libc::statfs64>::uninit();
+    // SAFETY: the call fills the structure when it returns 0.
+    let facts = unsafe {
+        if libc::fstatfs64(file.as_raw_fd(), facts.as_mut_ptr()) != 0 {
+            return Ok(());
+        }
+        facts.assume_init()
+    };
+    if facts.f_type as u64 != TMPFS || facts.f_blocks != 0 {
+        return Ok(());
+    }
+    let known = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let bytes = |name: &str| {
+        let line = known.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map(|kib| kib * 1024)
+    };
+    match bytes("MemAvailable") {
+        Some(available) if len > available + bytes("SwapFree").unwrap_or(0) => {
+            Err(Error::raw("fallocate", libc::ENOMEM)
+                .advise(format!("{len} bytes of memory were to be allocated, and {available} are available")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes a file longer, its new part zero and really there. On failure it is as it was.
 ///
 /// # References
@@ -126,6 +166,7 @@ pub fn extend(file: &File, from: u64, to: u64, sparse: bool) -> Result<()> {
     if sparse {
         return lengthen(file, to).map_err(|cause| Error::system("ftruncate", &cause));
     }
+    refuse_more_than_there_is(file, to - from)?;
     // First the space, with the length as it is: what fails then has changed nothing anybody sees. The
     // second call only moves the end, and unlike ftruncate(2) never back over what others appended.
     match allocate(libc::FALLOC_FL_KEEP_SIZE).and_then(|()| allocate(0)) {

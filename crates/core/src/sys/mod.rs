@@ -3,29 +3,43 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod linux_memory;
+#[cfg(target_os = "linux")]
 pub use linux::*;
+#[cfg(target_os = "linux")]
+pub use linux_memory::*;
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
+mod macos_memory;
+#[cfg(target_os = "macos")]
 pub use macos::*;
+#[cfg(target_os = "macos")]
+pub use macos_memory::*;
 
+#[cfg(unix)]
+mod posix_memory;
 #[cfg(unix)]
 mod signal;
 #[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+pub use posix_memory::*;
 #[cfg(unix)]
 pub use unix::*;
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+mod windows_memory;
+#[cfg(windows)]
 pub use windows::*;
+#[cfg(windows)]
+pub use windows_memory::*;
 
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 compile_error!("memmap runs on Linux, macOS and Windows");
-
-use memmap2::MmapRaw;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +76,7 @@ pub struct FileFacts {
 #[derive(Debug)]
 pub struct FileMap {
     /// The range, its first byte at a multiple of [`granularity`] in the file.
-    pub memory: MmapRaw,
+    pub memory: Memory,
     /// The pages take stores: a stray write is harmless, so JavaScript may have windows onto them.
     pub writable: bool,
     /// Pages that were written are this process's own.

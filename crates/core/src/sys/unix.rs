@@ -156,6 +156,15 @@ pub fn duplicate(descriptor: i32) -> Result<File> {
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 
+/// Whether a descriptor was opened for reading and writing.
+///
+/// # References
+/// - [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html), `F_GETFL`
+pub fn takes_writes(file: &File) -> bool {
+    // SAFETY: fcntl with a descriptor we own.
+    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) & libc::O_ACCMODE == libc::O_RDWR }
+}
+
 /// fstat(2), refusing all that is not a regular file.
 ///
 /// # References
@@ -234,7 +243,7 @@ pub(super) fn lengthen(file: &File, to: u64) -> io::Result<()> {
 }
 
 /// Takes back what was allocated or written behind `end`, for a file that was to be no longer than `to`.
-pub(super) fn give_back(file: &File, end: u64, to: u64) {
+pub fn give_back(file: &File, end: u64, to: u64) {
     // Longer than that, others have appended: their bytes are not ours to cut off.
     if file.metadata().is_ok_and(|facts| (end..=to).contains(&facts.len())) {
         // A failure is being reported already, and the caller can do nothing about this one.

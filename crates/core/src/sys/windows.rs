@@ -237,6 +237,11 @@ pub fn inspect(file: &File) -> Result<FileFacts> {
     })
 }
 
+/// Not told beforehand here: mapping and extending say `EACCES` themselves.
+pub fn takes_writes(_file: &File) -> bool {
+    true
+}
+
 /// A path from its bytes, which are UTF-8 here, as everywhere in Node on Windows.
 pub fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
@@ -265,15 +270,15 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, _huge_page
     let (memory, writable, private) = match access {
         // SAFETY: as said above; other processes, and this one's views, may change the bytes.
         Access::Read => match unsafe { options.map_copy(file) } {
-            Ok(map) => (MmapRaw::from(map), true, true),
+            Ok(map) => (MmapRaw::from(map).into(), true, true),
             Err(cause) if errno(cause.raw_os_error().unwrap_or(0)).0 == "ENOMEM" => {
-                (options.map_raw_read_only(file).map_err(refused)?, false, false)
+                (options.map_raw_read_only(file).map_err(refused)?.into(), false, false)
             }
             Err(cause) => return Err(refused(cause)),
         },
-        Access::Write => (options.map_raw(file).map_err(refused)?, true, false),
+        Access::Write => (options.map_raw(file).map_err(refused)?.into(), true, false),
         // SAFETY: as for `Read`.
-        Access::Copy => (MmapRaw::from(unsafe { options.map_copy(file) }.map_err(refused)?), true, true),
+        Access::Copy => (MmapRaw::from(unsafe { options.map_copy(file) }.map_err(refused)?).into(), true, true),
     };
     Ok(FileMap { memory, writable, private })
 }

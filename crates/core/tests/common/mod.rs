@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use memmap_core::{Access, Mapping, MmapFile, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Mapping, OpenOptions, Region, Source};
 
 /// A folder that is removed, with all that is in it, when dropped.
 pub struct Folder(PathBuf);
@@ -59,8 +59,8 @@ pub fn options(access: Access) -> OpenOptions {
     OpenOptions { access, ..OpenOptions::default() }
 }
 
-pub fn open(path: &Path, access: Access) -> MmapFile {
-    MmapFile::open(Source::Path(path), options(access)).unwrap()
+pub fn open(path: &Path, access: Access) -> Region {
+    mmap_file::open(Source::Path(path), options(access)).unwrap()
 }
 
 /// All bytes of a region.

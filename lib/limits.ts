@@ -1,0 +1,48 @@
+import * as native from '#binding'
+
+/** What the system allows this process. */
+export interface Limits {
+  /** Bytes in a page. */
+  readonly pageSize: number
+  /** Maps this process has; 0 where the system does not count (macOS, Windows). */
+  readonly maps: number
+  /** Maps it may have; `Infinity` where there is no limit to run into. Opening refuses at 90 % of it. */
+  readonly maxMaps: number
+  /** Bytes it may still pin; `Infinity` without a limit. */
+  readonly pinnable: number
+  /** Bytes left for shared memory; -1 where the system does not say. */
+  readonly sharedMemory: number
+}
+
+/**
+ * What the system allows this process, now.
+ *
+ * @example
+ * ```ts
+ * import { limits } from 'memmap'
+ *
+ * console.log(limits().maps, 'of', limits().maxMaps, 'maps')
+ * ```
+ */
+export function limits(): Limits {
+  return native.limits()
+}
+
+/** How well each feature is supported: by a call of the system's own, by other means, or not at all. */
+export type Capabilities = Readonly<Record<string, 'native' | 'emulated' | 'absent'>>
+
+/**
+ * What this system and this runtime can do, by feature.
+ *
+ * @example
+ * ```ts
+ * import { capabilities } from 'memmap'
+ *
+ * if (capabilities().namedResize === 'absent') console.log('named shared memory keeps its length here')
+ * ```
+ */
+export function capabilities(): Capabilities {
+  const runtime = native.hasSharedArrayBuffer() ? 'native' : 'absent'
+  const found = native.capabilities().map(({ feature, support }) => [feature, support] as const)
+  return Object.fromEntries([...found, ['sharedArrayBuffer', runtime]]) as Capabilities
+}
