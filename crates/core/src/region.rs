@@ -440,9 +440,14 @@ impl Flush {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::FlushFailed);
         }
-        if self.mapping.is_retired() {
-            return self.run_replaced();
+        match self.run_mapped(wait) {
+            // At whatever moment that happened.
+            _ if self.mapping.is_retired() => self.run_replaced(),
+            outcome => outcome,
         }
+    }
+
+    fn run_mapped(&self, wait: bool) -> Result<()> {
         self.mapping.check()?;
         if self.end > self.mapping.len() {
             // The system would refuse it too, and that would count as a lost write.
@@ -458,9 +463,6 @@ impl Flush {
         let position = self.mapping.position() + from as u64;
         let address = self.mapping.base().wrapping_add(from);
         let outcome = sys::flush(self.file.as_deref(), position, address, len, wait);
-        if self.mapping.is_retired() {
-            return self.run_replaced();
-        }
         // A range whose file vanished under the flush was not written: the fault is the truer answer.
         self.mapping.check()?;
         outcome.inspect_err(|_| self.failed.store(true, Ordering::Release))
