@@ -132,19 +132,22 @@ await check('resizes a file, its content kept and the rest zero', () => {
   file.close()
 })
 
-await check('does not shorten a file that somebody else has mapped where the system refuses it, and loses nothing', () => {
-  const [file, other] = [1, 2].map(() => MmapFile.open(path, { access: 'write' }))
-  if (process.platform === 'win32') {
-    assert.throws(() => file.resize(3), code('ERR_REGION_BUSY'))
-    assert.equal(file.toString(), TEXT)
-    file.set('ONE')
-    assert.equal(other.toString('utf8', 0, 3), 'ONE')
-  }
-  other.close()
-  file.resize(3)
-  assert.equal(file.byteLength, 3)
-  file.close()
-})
+await check(
+  'does not shorten a file that somebody else has mapped where the system refuses it, and loses nothing',
+  () => {
+    const [file, other] = [1, 2].map(() => MmapFile.open(path, { access: 'write' }))
+    if (process.platform === 'win32') {
+      assert.throws(() => file.resize(3), code('ERR_REGION_BUSY'))
+      assert.equal(file.toString(), TEXT)
+      file.set('ONE')
+      assert.equal(other.toString('utf8', 0, 3), 'ONE')
+    }
+    other.close()
+    file.resize(3)
+    assert.equal(file.byteLength, 3)
+    file.close()
+  },
+)
 
 await check('shares named memory, whole and by its name', () => {
   const name = `memmap-smoke-${process.pid}-${Math.floor(Math.random() * 1e6)}`.slice(0, 30)

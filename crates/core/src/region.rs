@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
+use crate::flush::Flush;
 use crate::handle::Shareable;
 use crate::mapping::{Backing, MapRequest};
 use crate::sys::{self, FileFacts, Identity};
@@ -418,64 +419,6 @@ fn copy_pages(from: &Mapping, to: &Mapping, len: usize) {
             if source != target {
                 target.copy_from_slice(source);
             }
-        }
-    }
-}
-
-/// A flush that is still to be done. Holds the mapping and the file until then.
-#[derive(Debug)]
-pub struct Flush {
-    mapping: Arc<Mapping>,
-    file: Option<Arc<File>>,
-    failed: Arc<AtomicBool>,
-    reaches_others: bool,
-    start: usize,
-    end: usize,
-}
-
-impl Flush {
-    /// Writes the range back; with `wait`, until it is on stable storage. After one failure every flush
-    /// of the region fails: the system reports a lost write once only.
-    pub fn run(&self, wait: bool) -> Result<()> {
-        if self.failed.load(Ordering::Acquire) {
-            return Err(Error::FlushFailed);
-        }
-        match self.run_mapped(wait) {
-            // At whatever moment that happened.
-            _ if self.mapping.is_retired() => self.run_replaced(),
-            outcome => outcome,
-        }
-    }
-
-    fn run_mapped(&self, wait: bool) -> Result<()> {
-        self.mapping.check()?;
-        if self.end > self.mapping.len() {
-            // The system would refuse it too, and that would count as a lost write.
-            let len = self.mapping.len();
-            return Err(Error::OutOfRange(format!("{} is behind the end of a region of {len} bytes", self.end)));
-        }
-        if !self.reaches_others || self.start >= self.end {
-            return Ok(());
-        }
-        let page = sys::page_size();
-        let from = (self.mapping.lead() + self.start) / page * page;
-        let len = self.mapping.lead() + self.end - from;
-        let position = self.mapping.position() + from as u64;
-        let address = self.mapping.base().wrapping_add(from);
-        let outcome = sys::flush(self.file.as_deref(), position, address, len, wait);
-        // A range whose file vanished under the flush was not written: the fault is the truer answer.
-        self.mapping.check()?;
-        outcome.inspect_err(|_| self.failed.store(true, Ordering::Release))
-    }
-
-    /// The range was closed in the meantime, or the region mapped anew: what was written waits in the file alone.
-    fn run_replaced(&self) -> Result<()> {
-        match &self.file {
-            Some(file) if self.reaches_others => file
-                .sync_data()
-                .map_err(|cause| Error::system("fdatasync", &cause))
-                .inspect_err(|_| self.failed.store(true, Ordering::Release)),
-            _ => Ok(()),
         }
     }
 }
