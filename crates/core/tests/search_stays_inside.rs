@@ -5,10 +5,11 @@
 mod common;
 
 use common::{numbered, options, page, Folder};
-use memmap_core::{mmap_file, Access, Mapping, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Mapping, OpenOptions, Region, Source};
+use std::ops::Range;
 
-/// Forbids a page that nobody has; false if somebody has it.
-fn forbid(address: usize) -> bool {
+/// Forbids a page that nobody has, or one of `ours`, which nobody reads; false if somebody else has it.
+fn forbid(address: usize, ours: &[Region]) -> bool {
     // SAFETY: with NOREPLACE nothing that is mapped can be lost.
     let got = unsafe {
         libc::mmap(
@@ -20,44 +21,46 @@ fn forbid(address: usize) -> bool {
             0,
         )
     };
-    if got != libc::MAP_FAILED && got as usize != address {
+    if got as usize == address {
+        return true;
+    }
+    if got != libc::MAP_FAILED {
         // Systems that do not know NOREPLACE take the address as a hint.
         // SAFETY: just mapped, and nobody else knows of it.
         unsafe { libc::munmap(got, page()) };
     }
-    got as usize == address
+    // SAFETY: a page of a map that only this test has, and it does not read that one.
+    ours.iter().any(|file| pages(file).contains(&address))
+        && unsafe { libc::mprotect(address as *mut libc::c_void, page(), libc::PROT_NONE) == 0 }
 }
 
-fn allow(address: usize) {
-    // SAFETY: `forbid` mapped just this page.
-    unsafe { libc::munmap(address as *mut libc::c_void, page()) };
+fn pages(file: &Region) -> Range<usize> {
+    let mapping = file.mapping();
+    let base = mapping.base() as usize;
+    base..base + mapping.lead() + mapping.len()
 }
 
-/// Maps the file so that there is nothing on both sides of the map, and forbids those sides.
+/// Maps the file so that what lies on both sides of the map is forbidden.
 fn between_forbidden_pages(wanted: OpenOptions, path: &std::path::Path, test: impl Fn(&Mapping)) {
-    for _ in 0..100 {
-        // One of many: its neighbours are most likely more of them, and they go.
-        let mut files: Vec<_> = (0..20).map(|_| mmap_file::open(Source::Path(path), wanted).unwrap()).collect();
-        files.sort_by_key(|file| file.mapping().base());
-        let file = files.swap_remove(files.len() / 2);
-        drop(files);
-        let mapping = file.mapping();
-        let (base, end) = (mapping.base() as usize, mapping.base() as usize + mapping.lead() + mapping.len());
+    // One of many: its neighbours are most likely more of them.
+    let mut files: Vec<_> = (0..20).map(|_| mmap_file::open(Source::Path(path), wanted).unwrap()).collect();
+    let mut forbidden = Vec::new();
+    for _ in 0..files.len() {
+        let file = files.remove(0);
+        let Range { start, end } = pages(&file);
         assert_eq!(end % page(), 0, "the last byte is the last of a page");
-        if !forbid(end) {
-            continue;
+        let sides = [end, start - page()];
+        if !forbidden.iter().any(|page| (start..end).contains(page)) {
+            forbidden.extend(sides);
+            if sides.iter().all(|&side| forbid(side, &files)) {
+                test(file.mapping());
+                // The forbidden pages stay so: the process is for this test alone.
+                return;
+            }
         }
-        let alone = forbid(base - page());
-        if alone {
-            test(mapping);
-            allow(base - page());
-        }
-        allow(end);
-        if alone {
-            return;
-        }
+        files.push(file);
     }
-    panic!("no map ever lay alone");
+    panic!("no map ever lay between pages that nobody else has");
 }
 
 #[test]
