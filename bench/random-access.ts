@@ -8,6 +8,7 @@ import { GIB, indexes as makeIndexes, INDEXES, indexesFile, scratchFile, textFil
 import { atMost, group, within } from './lib/group.ts'
 import { timed } from './lib/measure.ts'
 import type { Contender } from './lib/measure.ts'
+import { PART } from './lib/loops.ts'
 import type * as Loops from './lib/loops.ts'
 
 const WRITES = 1_000_000
@@ -30,9 +31,8 @@ function exact(sum: number | bigint): string {
   return String(word.readBigUInt64LE())
 }
 
-function readThroughFs(descriptor: number): number {
-  let sum = 0
-  for (let i = 0; i < INDEXES; i++) {
+function readThroughFs(descriptor: number, from: number, sum: number): number {
+  for (let i = from; i < from + PART; i++) {
     readSync(descriptor, word, 0, 8, (indexes[i] as number) * 8)
     sum += word.readDoubleLE()
   }
@@ -49,9 +49,14 @@ function writeThroughFs(descriptor: number): number {
   return WRITES
 }
 
-/** A contender that does the reads once. */
-function read(work: () => number | bigint): Contender {
-  return () => timed(INDEXES, () => exact(work()))
+/** A contender that does the reads once, a part at a call. */
+function read<Sum extends number | bigint>(nothing: Sum, part: (from: number, sum: Sum) => Sum): Contender {
+  return () =>
+    timed(INDEXES, () => {
+      let sum = nothing
+      for (let from = 0; from < INDEXES; from += PART) sum = part(from, sum)
+      return exact(sum)
+    })
 }
 
 await group('random access, 1 GiB', async ({ row }) => {
@@ -64,8 +69,8 @@ await group('random access, 1 GiB', async ({ row }) => {
   const arrays = [file.view(Float64Array), new Float64Array(heap.buffer)] as const
   await row({
     what: "8 bytes, Float64Array (Node: the heap's)",
-    ours: read(() => ours.doubles(arrays[0], indexes)),
-    node: read(() => nodes.doubles(arrays[1], indexes)),
+    ours: read<number>(0, (from, sum) => ours.doubles(arrays[0], indexes, from, sum)),
+    node: read<number>(0, (from, sum) => nodes.doubles(arrays[1], indexes, from, sum)),
     limit,
     target: atMost(1.1, 'node'),
     bound: 'memory latency',
@@ -73,24 +78,24 @@ await group('random access, 1 GiB', async ({ row }) => {
   const bigints = [file.view(BigInt64Array), new BigInt64Array(heap.buffer)] as const
   await row({
     what: "8 bytes, BigInt64Array (Node: the heap's)",
-    ours: read(() => ours.bigints(bigints[0], indexes)),
-    node: read(() => nodes.bigints(bigints[1], indexes)),
+    ours: read<bigint>(0n, (from, sum) => ours.bigints(bigints[0], indexes, from, sum)),
+    node: read<bigint>(0n, (from, sum) => nodes.bigints(bigints[1], indexes, from, sum)),
     target: atMost(1.1, 'node'),
     bound: 'memory latency',
   })
   const views = [file.view(DataView), new DataView(heap.buffer)] as const
   await row({
     what: "8 bytes, DataView (Node: the heap's)",
-    ours: read(() => ours.throughDataView(views[0], indexes)),
-    node: read(() => nodes.throughDataView(views[1], indexes)),
+    ours: read<number>(0, (from, sum) => ours.throughDataView(views[0], indexes, from, sum)),
+    node: read<number>(0, (from, sum) => nodes.throughDataView(views[1], indexes, from, sum)),
     limit,
     target: atMost(1.1, 'node'),
     bound: 'memory latency',
   })
   await row({
     what: 'readDoubleLE (Node: fs.readSync)',
-    ours: read(() => ours.readDoubleLE(file, indexes)),
-    node: read(() => readThroughFs(descriptor)),
+    ours: read<number>(0, (from, sum) => ours.readDoubleLE(file, indexes, from, sum)),
+    node: read<number>(0, (from, sum) => readThroughFs(descriptor, from, sum)),
     python: ['reads', path, indexesFile(), INDEXES],
     limit,
     target: within(60, 'limit'),
@@ -98,15 +103,15 @@ await group('random access, 1 GiB', async ({ row }) => {
   })
   await row({
     what: "readUInt32LE (Node: Buffer's)",
-    ours: read(() => BigInt(ours.readUInt32LE(file, indexes))),
-    node: read(() => BigInt(nodes.readUInt32LE(heap, indexes))),
+    ours: read<number>(0, (from, sum) => ours.readUInt32LE(file, indexes, from, sum)),
+    node: read<number>(0, (from, sum) => nodes.readUInt32LE(heap, indexes, from, sum)),
     target: within(60, 'node'),
     bound: 'memory latency',
   })
   await row({
     what: "readBigUInt64LE (Node: Buffer's)",
-    ours: read(() => ours.readBigUInt64LE(file, indexes)),
-    node: read(() => nodes.readBigUInt64LE(heap, indexes)),
+    ours: read<bigint>(0n, (from, sum) => ours.readBigUInt64LE(file, indexes, from, sum)),
+    node: read<bigint>(0n, (from, sum) => nodes.readBigUInt64LE(heap, indexes, from, sum)),
     target: within(60, 'node'),
     bound: 'memory latency, V8 making BigInts',
   })

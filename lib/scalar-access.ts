@@ -133,9 +133,9 @@ export abstract class ScalarAccess {
   /** Reads a signed 64-bit integer, little-endian. */
   readBigInt64LE(offset = 0): bigint {
     const memory = this[OWN]
-    const value = memory.holds(offset, 8)
-      ? memory.whole.getBigInt64(offset, true)
-      : memory.fetch(offset, 8).getBigInt64(memory.local, true)
+    const held = memory.holdsWord(offset)
+    const words = held ? memory.signedWords : memory.signedWord(offset)
+    const value = words[held ? offset / 8 : 0] as bigint
     memory.verify()
     return value
   }
@@ -153,9 +153,9 @@ export abstract class ScalarAccess {
   /** Reads an unsigned 64-bit integer, little-endian. */
   readBigUInt64LE(offset = 0): bigint {
     const memory = this[OWN]
-    const value = memory.holds(offset, 8)
-      ? memory.whole.getBigUint64(offset, true)
-      : memory.fetch(offset, 8).getBigUint64(memory.local, true)
+    const held = memory.holdsWord(offset)
+    const words = held ? memory.unsignedWords : memory.unsignedWord(offset)
+    const value = words[held ? offset / 8 : 0] as bigint
     memory.verify()
     return value
   }

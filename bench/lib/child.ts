@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import type { Run } from './measure.ts'
 
 const BENCH = join(import.meta.dirname, '..')
+/** The program of bench/limit. */
+export const LIMIT = join(BENCH, 'limit', 'target', 'release', 'memmap-bench-limit')
 
 export interface Child {
   /** Runs a command there. */
@@ -39,7 +41,7 @@ function start(command: string, args: readonly string[]): Promise<Child | undefi
 
 /** The loop in Rust; `scripts/bench.mjs` has built it. */
 export async function startLimit(): Promise<Child> {
-  const child = await start(join(BENCH, 'limit', 'target', 'release', 'memmap-bench-limit'), [])
+  const child = await start(LIMIT, [])
   if (child === undefined) throw new Error('bench/limit was not built: run the benchmark by `npm run bench`')
   return child
 }

@@ -9,7 +9,7 @@
 use std::sync::atomic::{fence, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::status::FAULTED;
+use crate::status;
 use crate::sys;
 
 const NO_FAULT: u64 = u64::MAX;
@@ -218,8 +218,8 @@ fn replace(slot: &Slot, range: &Range, address: usize, granule: usize) -> bool {
     let faults = slot.faults.fetch_add(1, Ordering::AcqRel) + 1;
     // SAFETY: status cells are never freed; the range's owner keeps this one for as long as anybody
     // may touch the range, and somebody just did.
-    if let Some(status) = unsafe { range.status.as_ref() } {
-        status.fetch_or(FAULTED, Ordering::SeqCst);
+    if let Some(word) = unsafe { range.status.as_ref() } {
+        status::set_faulted(word);
     }
     fence(Ordering::SeqCst);
 
