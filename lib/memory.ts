@@ -310,8 +310,7 @@ export class Memory {
   }
 
   /** Copies a few bytes to where they are known to fit. */
-  store(bytes: Uint8Array, offset: number): void {
-    const length = bytes.byteLength
+  store(bytes: Uint8Array, offset: number, length: number): void {
     const region = this.writableRegion
     if (length === 0 || length >= LONG_COPY || !this.#copiesHere()) {
       native.write(region, offset, bytes, length)

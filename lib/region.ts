@@ -232,14 +232,15 @@ export abstract class Region extends ScalarAccess implements Disposable {
     const bytes = args.bytes('source', source)
     const to = args.offset('offset', offset)
     const memory = this.#writable()
-    if (bytes.byteLength > memory.byteLength) {
-      throw outOfRange('source.byteLength', `<= ${memory.byteLength}, the length of the region`, bytes.byteLength)
+    const length = bytes.length
+    if (length > memory.byteLength) {
+      throw outOfRange('source.byteLength', `<= ${memory.byteLength}, the length of the region`, length)
     }
-    if (to + bytes.byteLength > memory.byteLength) {
-      throw outOfRange('offset', `<= ${memory.byteLength - bytes.byteLength}, so that the bytes fit`, to)
+    if (to + length > memory.byteLength) {
+      throw outOfRange('offset', `<= ${memory.byteLength - length}, so that the bytes fit`, to)
     }
-    memory.store(bytes, to)
-    return bytes.byteLength
+    memory.store(bytes, to, length)
+    return length
   }
 
   /**
