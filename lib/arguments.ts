@@ -147,6 +147,14 @@ export function encoding(name: string, value: unknown): BufferEncoding {
   return value
 }
 
+/** Milliseconds, as many as one likes: by default for ever. */
+export function timeout(name: string, value: unknown): number {
+  if (value === undefined) return Infinity
+  const number = toNumber(name, value)
+  if (!(number >= 0)) throw outOfRange(name, '>= 0', number)
+  return number
+}
+
 /** An AbortSignal, or none. */
 export function signal(name: string, value: unknown): AbortSignal | undefined {
   if (value === undefined || value instanceof AbortSignal) return value

@@ -78,3 +78,10 @@ export function staleHandle(): Error & CodedError {
 export function unavailable(message: string): Error & CodedError {
   return coded(new Error(message), 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM')
 }
+
+export function lockTimeout(where: string, timeout: number): Error & CodedError {
+  return coded(
+    new Error(`The lock of ${where} was not free within ${timeout} ms: somebody else has it`),
+    'ERR_LOCK_TIMEOUT',
+  )
+}

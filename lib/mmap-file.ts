@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url'
 import type { PathLike } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 
@@ -6,6 +5,9 @@ import * as native from '#binding'
 
 import * as args from './arguments.ts'
 import { invalidArgType, invalidArgValue } from './errors.ts'
+import { ACQUIRE, ACQUIRE_SYNC, FileLock, TRY_ACQUIRE } from './file-lock.ts'
+import type { Lockable, LockOptions, Waiting } from './file-lock.ts'
+import { sourceOf } from './file-source.ts'
 import { facts, Memory } from './memory.ts'
 import { OURS, Region } from './region.ts'
 import { attach } from './region-handle.ts'
@@ -34,6 +36,9 @@ export interface OpenOptions {
   /** Turn pages the system cannot supply into errors; default true. Without, they end the process. */
   guard?: boolean | undefined
 }
+
+/** How a part of a region's file is locked; positions are the region's. */
+export type RegionLockOptions = Omit<LockOptions, 'create'>
 
 const ACCESSES: readonly Access[] = ['read', 'write', 'copy']
 const KEYS = ['access', 'offset', 'length', 'create', 'mode', 'sparse', 'keepOpen', 'hugePages', 'guard'] as const
@@ -131,6 +136,44 @@ export class MmapFile extends Region {
     return native.replaced(this[MEMORY].region)
   }
 
+  /**
+   * Locks a part of the file, or all of it: waits until nobody else has it. Positions are the region's, and those of the
+   * lock that one gets are the file's. The lock outlives the region.
+   *
+   * @throws (rejects with) what {@link FileLock.acquire} does; `ERR_INVALID_STATE` where no descriptor was kept; `EBADF` for
+   * an exclusive lock of a region with access `'read'` or `'copy'`, whose descriptor is for reading only.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * const table = MmapFile.open('table.bin', { access: 'write', create: true, length: 4096 })
+   * const lock = await table.lock({ start: 0, end: 8 })
+   * table.writeBigUInt64LE(table.readBigUInt64LE(0) + 1n, 0)
+   * lock.release()
+   * ```
+   */
+  async lock(options?: RegionLockOptions & Waiting): Promise<FileLock> {
+    return FileLock[ACQUIRE](this.#toLock(), options)
+  }
+
+  /**
+   * As {@link MmapFile.lock}, with this thread standing still; for workers and scripts.
+   *
+   * @throws what {@link FileLock.acquireSync} does.
+   */
+  lockSync(options?: RegionLockOptions & Pick<Waiting, 'timeout'>): FileLock {
+    return FileLock[ACQUIRE_SYNC](this.#toLock(), options)
+  }
+
+  /** As {@link MmapFile.lock}, but does not wait: `null` if somebody has it. */
+  tryLock(options?: RegionLockOptions): FileLock | null {
+    return FileLock[TRY_ACQUIRE](this.#toLock(), options)
+  }
+
+  #toLock(): Lockable {
+    return { memory: this[MEMORY], offset: this.#offset, path: this.#path }
+  }
+
   /** @internal */
   protected override shareableKind(): 'MmapFile' {
     return 'MmapFile'
@@ -140,36 +183,6 @@ export class MmapFile extends Region {
   protected override facts(): object {
     return { path: this.#path, offset: this.#offset, ...super.facts() }
   }
-}
-
-interface Source {
-  readonly path: string | undefined
-  readonly bytes: Buffer | undefined
-  readonly descriptor: number
-}
-
-function sourceOf(file: unknown): Source {
-  if (typeof file === 'string') return byPath(file)
-  if (typeof file === 'number') return byDescriptor(args.integer('file', file, 0, 2 ** 31 - 1))
-  if (file instanceof URL) return byPath(fileURLToPath(file))
-  if (file instanceof Uint8Array) {
-    if (file.includes(0)) throw invalidArgValue('file', file, 'must be a path without NUL bytes')
-    return { path: undefined, bytes: Buffer.from(file), descriptor: -1 }
-  }
-  if (typeof file === 'object' && file !== null && 'fd' in file && typeof file.fd === 'number') {
-    // A FileHandle that was closed has -1, and gets EBADF as a closed descriptor does.
-    return byDescriptor(args.integer('file.fd', file.fd, -1, 2 ** 31 - 1))
-  }
-  throw invalidArgType('file', 'of type string or number or an instance of Buffer, URL or FileHandle', file)
-}
-
-function byPath(path: string): Source {
-  if (path.includes('\0')) throw invalidArgValue('file', path, 'must be a path without NUL bytes')
-  return { path, bytes: undefined, descriptor: -1 }
-}
-
-function byDescriptor(descriptor: number): Source {
-  return { path: undefined, bytes: undefined, descriptor }
 }
 
 function creation(create: unknown, access: Access): number {

@@ -35,6 +35,12 @@ pub enum Error {
     InvalidName(String),
     /// The region was opened in a way that rules the call out.
     InvalidState(String),
+    /// This system, or this file system, has no such locks.
+    LockUnsupported(String),
+    /// A wait for a lock that could never end: this thread has it itself, and would be blocked.
+    LockOverlap,
+    /// A wait for a lock that could never end: all who could end it wait for this thread.
+    Deadlock,
     /// JavaScript cannot be given a window onto this memory.
     ZeroCopyUnavailable(&'static str),
 }
@@ -78,6 +84,14 @@ impl Error {
         self
     }
 
+    /// The same error, of another call.
+    pub fn during(mut self, syscall: &'static str) -> Self {
+        if let Self::System(system) = &mut self {
+            system.syscall = syscall;
+        }
+        self
+    }
+
     /// The same error, saying what to do about it.
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         if let Self::System(system) = &mut self {
@@ -99,6 +113,9 @@ impl Error {
             Self::InvalidName(_) => "ERR_INVALID_ARG_VALUE",
             Self::InvalidState(_) => "ERR_INVALID_STATE",
             Self::Unavailable(_) => "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM",
+            Self::LockUnsupported(_) => "ERR_LOCK_UNSUPPORTED",
+            Self::LockOverlap => "ERR_LOCK_OVERLAP",
+            Self::Deadlock => "EDEADLK",
             Self::ZeroCopyUnavailable(_) => "ERR_ZERO_COPY_UNAVAILABLE",
         }
     }
@@ -141,9 +158,19 @@ impl fmt::Display for Error {
                 "EIO: an earlier flush of this region failed, so what reached the disk is unknown; \
                  write the data again through a newly opened region",
             ),
-            Self::OutOfRange(message) | Self::Unavailable(message) | Self::InvalidState(message) | Self::InvalidName(message) => {
-                f.write_str(message)
-            }
+            Self::LockOverlap => f.write_str(
+                "This thread holds a lock of this range itself, and could not release it while it waits; release that one \
+                 first, or wait with a timeout",
+            ),
+            Self::Deadlock => f.write_str(
+                "EDEADLK: every holder of a lock of this range is itself blocked in a wait for one of this thread's; take \
+                 locks in the same order everywhere, or wait with a timeout",
+            ),
+            Self::OutOfRange(message)
+            | Self::Unavailable(message)
+            | Self::InvalidState(message)
+            | Self::InvalidName(message)
+            | Self::LockUnsupported(message) => f.write_str(message),
             Self::ZeroCopyUnavailable(why) => write!(
                 f,
                 "A window onto this memory cannot be handed to JavaScript: {why}; \

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::flush::Flush;
 use crate::handle::Shareable;
 use crate::mapping::{Backing, MapRequest};
+use crate::range_lock::LockFile;
 use crate::sys::{self, FileFacts, Identity};
 use crate::{Access, Error, Mapping, Protection, Result};
 
@@ -84,6 +85,7 @@ pub struct Region {
     pub(crate) unlink: Option<String>,
     flush_failed: Arc<AtomicBool>,
     shared: Option<Shareable>,
+    lock_file: Option<Arc<LockFile>>,
 }
 
 impl Plan {
@@ -132,6 +134,7 @@ impl Region {
             unlink: None,
             flush_failed: Arc::new(AtomicBool::new(false)),
             shared: None,
+            lock_file: None,
         }
     }
 
@@ -171,6 +174,15 @@ impl Region {
             .label
             .as_deref()
             .is_some_and(|path| self.identity.is_some() && sys::identity_of(path) != self.identity)
+    }
+
+    /// The file, to be locked.
+    pub fn lock_file(&mut self) -> Result<Arc<LockFile>> {
+        if let Some(file) = &self.lock_file {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(LockFile::of_region(self)?);
+        Ok(Arc::clone(self.lock_file.insert(file)))
     }
 
     /// The descriptor of the memory, where the system has such a thing and one is kept.

@@ -14,6 +14,7 @@ mod limits;
 mod mappings;
 mod mmap_file;
 mod private_memory;
+mod range_lock;
 mod region;
 mod regions;
 mod search;

@@ -109,3 +109,11 @@ pub fn map_limit() -> Option<usize> {
 pub fn map_count() -> Option<usize> {
     None
 }
+
+/// A descriptor for a file the caller has open: the caller's open file description (`/dev/fd` gives no other). False: it is
+/// not our own.
+pub fn description_of_our_own(descriptor: i32) -> Result<(File, bool)> {
+    let file = super::duplicate(descriptor)?;
+    super::inspect(&file)?;
+    Ok((file, false))
+}

@@ -3,9 +3,13 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod linux_locks;
+#[cfg(target_os = "linux")]
 mod linux_memory;
 #[cfg(target_os = "linux")]
 pub use linux::*;
+#[cfg(target_os = "linux")]
+pub use linux_locks::*;
 #[cfg(target_os = "linux")]
 pub use linux_memory::*;
 
@@ -18,6 +22,11 @@ pub use macos::*;
 #[cfg(target_os = "macos")]
 pub use macos_memory::*;
 
+#[cfg(not(target_os = "linux"))]
+mod polled_locks;
+#[cfg(not(target_os = "linux"))]
+pub use polled_locks::*;
+
 #[cfg(unix)]
 mod posix_memory;
 #[cfg(unix)]
@@ -25,16 +34,24 @@ mod signal;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+mod unix_locks;
+#[cfg(unix)]
 pub use posix_memory::*;
 #[cfg(unix)]
 pub use unix::*;
+#[cfg(unix)]
+pub use unix_locks::*;
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+mod windows_locks;
+#[cfg(windows)]
 mod windows_memory;
 #[cfg(windows)]
 pub use windows::*;
+#[cfg(windows)]
+pub use windows_locks::*;
 #[cfg(windows)]
 pub use windows_memory::*;
 
@@ -55,7 +72,7 @@ pub struct OpenHow {
 }
 
 /// What tells one file from every other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// Device or volume.
     pub device: u64,

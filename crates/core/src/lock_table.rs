@@ -1,0 +1,463 @@
+//! Who has which lock in this process, and who waits for one: first come, first served.
+//!
+//! The system excludes other processes. Here, locks of one process exclude each other as well, also where the system takes
+//! them for one (two of the same open file description). One mutex for all: what is done under it never waits.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::lock_wait;
+use crate::range_lock::{Extent, Kind, LockFile, Mode, Wanted};
+use crate::sys::{self, Identity, WaitingThread};
+use crate::{Error, Result};
+
+/// Called once with how a wait ended, on any thread.
+pub type Done = Box<dyn FnOnce(Result<()>) + Send>;
+
+pub(crate) struct Ticket {
+    pub wanted: Wanted,
+    pub file: Arc<LockFile>,
+    pub state: State,
+    /// Its thread, between two looks at the state: in the system's wait, or on its way there or back.
+    pub thread: Option<WaitingThread>,
+    /// The isolate's thread stands still until it has the lock.
+    blocking: bool,
+    done: Option<Done>,
+}
+
+pub(crate) enum State {
+    /// Others of this process are first.
+    Queued,
+    /// Nobody of this process is in the way: the system is asked.
+    Asking,
+    Held,
+    /// For [`wait`] to say.
+    Failed(Error),
+    /// Nobody wants it any more; its thread does not know yet.
+    Cancelled,
+}
+
+#[derive(Default)]
+struct Queue {
+    held: Vec<u64>,
+    /// [`State::Queued`], [`State::Asking`], and [`State::Cancelled`] ones with a thread.
+    waiting: VecDeque<u64>,
+}
+
+type Key = (Identity, Kind);
+
+#[derive(Default)]
+pub(crate) struct Table {
+    last: u64,
+    pub tickets: HashMap<u64, Ticket>,
+    queues: HashMap<Key, Queue>,
+    /// What to tell whom, once the mutex is free.
+    told: Vec<(Done, Result<()>)>,
+    /// Whether the thread that asks for all those without a thread of their own is there.
+    pub polling: bool,
+    /// Whether the thread that calls cancelled ones back is.
+    pub calling_back: bool,
+}
+
+static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
+/// The state of some ticket has changed that [`wait`] waits for.
+static CHANGED: Condvar = Condvar::new();
+
+pub(crate) fn table() -> MutexGuard<'static, Table> {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Leaves the table, and tells those that wait what became of them.
+pub(crate) fn leave(mut table: MutexGuard<'_, Table>) {
+    let told = std::mem::take(&mut table.told);
+    drop(table);
+    for (done, outcome) in told {
+        done(outcome);
+    }
+}
+
+fn conflict(one: &Wanted, other: &Wanted) -> bool {
+    (one.mode == Mode::Exclusive || other.mode == Mode::Exclusive) && one.extent.overlaps(&other.extent)
+}
+
+/// The error for what the system said, with the file's name.
+fn explain(cause: &io::Error, ticket: &Wanted, file: &LockFile) -> Error {
+    if sys::locks_unsupported(cause) {
+        let what = match ticket.kind {
+            Kind::Range => "locks of ranges by open file description",
+            Kind::File => "locks of whole files",
+        };
+        return Error::LockUnsupported(format!("This system or file system has no {what}: {cause}"));
+    }
+    let call = if ticket.kind == Kind::Range { "fcntl" } else { "flock" };
+    Error::system(call, cause).at(file.path.as_deref())
+}
+
+fn ask(ticket: &Ticket) -> Result<bool> {
+    let Wanted { kind, mode, extent, .. } = ticket.wanted;
+    sys::try_lock(&ticket.file.file, kind, mode, extent).map_err(|cause| explain(&cause, &ticket.wanted, &ticket.file))
+}
+
+impl Table {
+    fn insert(&mut self, wanted: Wanted, file: &Arc<LockFile>, blocking: bool) -> u64 {
+        self.last += 1;
+        let file = Arc::clone(file);
+        let ticket = Ticket { wanted, file, state: State::Queued, thread: None, blocking, done: None };
+        self.tickets.insert(self.last, ticket);
+        self.last
+    }
+
+    fn key(&self, id: u64) -> Option<Key> {
+        self.tickets.get(&id).map(|ticket| (ticket.file.identity, ticket.wanted.kind))
+    }
+
+    fn among<'a>(&'a self, ids: impl IntoIterator<Item = &'a u64> + 'a) -> impl Iterator<Item = &'a Ticket> + 'a {
+        ids.into_iter().filter_map(|id| self.tickets.get(id))
+    }
+
+    /// Whether a lock of this process is in the way.
+    fn taken(&self, queue: &Queue, ticket: &Ticket) -> bool {
+        self.among(&queue.held).any(|other| conflict(&other.wanted, &ticket.wanted))
+    }
+
+    /// Parts that other locks of the same open file description have.
+    fn shared_with(&self, id: u64) -> Vec<Extent> {
+        let (Some(key), Some(ticket)) = (self.key(id), self.tickets.get(&id)) else { return Vec::new() };
+        let Some(queue) = self.queues.get(&key) else { return Vec::new() };
+        let others = queue.held.iter().filter(|&&other| other != id);
+        self.among(others)
+            .filter(|other| other.file.description == ticket.file.description)
+            .map(|other| other.wanted.extent)
+            .filter(|extent| extent.overlaps(&ticket.wanted.extent))
+            .collect()
+    }
+
+    /// Gives back what the system has given for a ticket.
+    fn unlock(&self, id: u64) {
+        let Some(ticket) = self.tickets.get(&id) else { return };
+        let Wanted { kind, extent, .. } = ticket.wanted;
+        // Nobody could do anything about a failure, and the system itself gives all back when the file is closed.
+        let _ = sys::unlock(&ticket.file.file, kind, extent, &self.shared_with(id));
+    }
+
+    /// The ticket leaves its queue, and those behind it move up.
+    fn remove(&mut self, id: u64) -> Option<Ticket> {
+        let key = self.key(id)?;
+        if let Some(queue) = self.queues.get_mut(&key) {
+            queue.held.retain(|&other| other != id);
+            queue.waiting.retain(|&other| other != id);
+        }
+        let ticket = self.tickets.remove(&id);
+        self.advance(key);
+        ticket
+    }
+
+    fn settle(&mut self, id: u64, outcome: Result<()>) {
+        let Some(ticket) = self.tickets.get_mut(&id) else { return };
+        match (ticket.done.take(), outcome) {
+            (Some(done), outcome) => {
+                let failed = outcome.is_err();
+                self.told.push((done, outcome));
+                if failed {
+                    self.tickets.remove(&id);
+                }
+            }
+            (None, Ok(())) => CHANGED.notify_all(),
+            (None, Err(error)) => {
+                ticket.state = State::Failed(error);
+                CHANGED.notify_all();
+            }
+        }
+    }
+
+    fn hold(&mut self, key: Key, id: u64) {
+        let queue = self.queues.entry(key).or_default();
+        queue.waiting.retain(|&other| other != id);
+        queue.held.push(id);
+        if let Some(ticket) = self.tickets.get_mut(&id) {
+            ticket.state = State::Held;
+        }
+        self.settle(id, Ok(()));
+    }
+
+    fn fail(&mut self, key: Key, id: u64, error: Error) {
+        if let Some(queue) = self.queues.get_mut(&key) {
+            queue.waiting.retain(|&other| other != id);
+        }
+        self.settle(id, Err(error));
+    }
+
+    /// Asks for whoever is first by now.
+    fn advance(&mut self, key: Key) {
+        let Some(queue) = self.queues.get(&key) else { return };
+        if queue.waiting.is_empty() {
+            if queue.held.is_empty() {
+                self.queues.remove(&key);
+            }
+            return;
+        }
+        // Those who wait, in their order: of overlapping ones only the first asks, and so a range has one thread.
+        let mut ahead: Vec<Extent> = Vec::new();
+        for id in queue.waiting.clone() {
+            let (Some(ticket), Some(queue)) = (self.tickets.get(&id), self.queues.get(&key)) else { continue };
+            let extent = ticket.wanted.extent;
+            let first = !ahead.iter().any(|other| other.overlaps(&extent));
+            if !first || !matches!(ticket.state, State::Queued) || self.taken(queue, ticket) {
+                ahead.push(extent);
+                continue;
+            }
+            match ask(ticket) {
+                Ok(true) => self.hold(key, id),
+                Err(error) => self.fail(key, id, error),
+                Ok(false) => {
+                    ahead.push(extent);
+                    if let Some(ticket) = self.tickets.get_mut(&id) {
+                        ticket.state = State::Asking;
+                        lock_wait::begin(self, id);
+                    }
+                }
+            }
+        }
+        if self.queues.get(&key).is_some_and(|queue| queue.held.is_empty() && queue.waiting.is_empty()) {
+            self.queues.remove(&key);
+        }
+    }
+
+    /// What the system said to a ticket's thread, or to the thread that asks for many. True if it should go on asking.
+    pub fn answered(&mut self, id: u64, answer: io::Result<bool>) -> bool {
+        let Some(key) = self.key(id) else { return false };
+        let Some(ticket) = self.tickets.get(&id) else { return false };
+        match (&ticket.state, answer) {
+            (State::Asking, Ok(true)) => {
+                self.hold(key, id);
+                self.advance(key);
+                false
+            }
+            (State::Asking, Err(cause)) if cause.kind() != io::ErrorKind::Interrupted => {
+                let error = explain(&cause, &ticket.wanted, &ticket.file);
+                self.fail(key, id, error);
+                self.advance(key);
+                false
+            }
+            (State::Asking, _) => true,
+            (_, answer) => {
+                // Cancelled, and it may have been too late.
+                if matches!(answer, Ok(true)) {
+                    self.unlock(id);
+                }
+                self.remove(id);
+                false
+            }
+        }
+    }
+
+    /// Whether a thread that stands still waits for itself: for a lock of its own, or for threads that stand still too
+    /// and wait for it.
+    fn deadlock(&self, id: u64) -> Option<Error> {
+        let me = self.tickets.get(&id)?.wanted.owner;
+        let (mut seen, mut open) = (HashSet::new(), vec![id]);
+        while let Some(next) = open.pop() {
+            for owner in self.waited_for(next) {
+                if owner == me {
+                    return Some(if next == id { Error::LockOverlap } else { Error::Deadlock });
+                }
+                if seen.insert(owner) {
+                    let stuck = self.tickets.iter().filter(|(_, ticket)| {
+                        ticket.blocking
+                            && ticket.wanted.owner == owner
+                            && matches!(ticket.state, State::Queued | State::Asking)
+                    });
+                    open.extend(stuck.map(|(&id, _)| id));
+                }
+            }
+        }
+        None
+    }
+
+    /// The isolates that must let go first.
+    fn waited_for(&self, id: u64) -> Vec<u64> {
+        let Some((ticket, queue)) = self.key(id).and_then(|key| Some((self.tickets.get(&id)?, self.queues.get(&key)?)))
+        else {
+            return Vec::new();
+        };
+        let holders = self.among(&queue.held).filter(|other| conflict(&other.wanted, &ticket.wanted));
+        let earlier = self
+            .among(queue.waiting.iter().take_while(|&&other| other != id))
+            .filter(|other| other.blocking && other.wanted.extent.overlaps(&ticket.wanted.extent));
+        holders.chain(earlier).map(|other| other.wanted.owner).collect()
+    }
+}
+
+/// Takes a lock if that can be done at once; its number. Those who wait are not asked, except where the system would mix
+/// the two up.
+pub fn try_lock(file: &Arc<LockFile>, wanted: Wanted) -> Result<Option<u64>> {
+    sys::lockable(&file.file, wanted.kind, wanted.mode).map_err(|error| error.at(file.path.as_deref()))?;
+    let mut table = table();
+    let key = (file.identity, wanted.kind);
+    if let Some(queue) = table.queues.get(&key) {
+        // The system would give it to both: to it they are one.
+        let mixed = |other: &&Ticket| {
+            other.file.description == file.description && matches!(other.state, State::Asking | State::Cancelled)
+        };
+        let waiting = table.among(&queue.waiting).filter(mixed);
+        if table.among(&queue.held).chain(waiting).any(|other| conflict(&other.wanted, &wanted)) {
+            return Ok(None);
+        }
+    }
+    let Wanted { kind, mode, extent, .. } = wanted;
+    match sys::try_lock(&file.file, kind, mode, extent) {
+        Ok(false) => Ok(None),
+        Err(cause) => Err(explain(&cause, &wanted, file)),
+        Ok(true) => {
+            let id = table.insert(wanted, file, false);
+            table.hold(key, id);
+            Ok(Some(id))
+        }
+    }
+}
+
+/// A wait that has begun, or is over already.
+#[derive(Debug, Clone, Copy)]
+pub struct Started {
+    /// Its number, and the lock's.
+    pub id: u64,
+    /// Nobody was in the way.
+    pub held: bool,
+}
+
+/// Takes a place in the queue. Then one asks by [`wait`], with the isolate's thread standing still if `blocking`, or is
+/// told by [`when_done`].
+pub fn start(file: &Arc<LockFile>, wanted: Wanted, blocking: bool) -> Result<Started> {
+    sys::lockable(&file.file, wanted.kind, wanted.mode).map_err(|error| error.at(file.path.as_deref()))?;
+    let mut table = table();
+    let key = (file.identity, wanted.kind);
+    let id = table.insert(wanted, file, blocking);
+    table.queues.entry(key).or_default().waiting.push_back(id);
+    table.advance(key);
+    let started = match table.tickets.get(&id).map(|ticket| &ticket.state) {
+        Some(State::Failed(_)) | None => Err(failure(&mut table, id)),
+        Some(state) => Ok(Started { id, held: matches!(state, State::Held) }),
+    };
+    leave(table);
+    started
+}
+
+/// Calls `done` once, when the wait is over: also where it has ended already, or is cancelled.
+pub fn when_done(id: u64, done: Done) {
+    let mut table = table();
+    let outcome = match table.tickets.get_mut(&id) {
+        Some(ticket) => match ticket.state {
+            State::Queued | State::Asking => {
+                ticket.done = Some(done);
+                return;
+            }
+            State::Failed(_) => Err(failure(&mut table, id)),
+            State::Held | State::Cancelled => Ok(()),
+        },
+        None => Ok(()),
+    };
+    table.told.push((done, outcome));
+    leave(table);
+}
+
+fn failure(table: &mut Table, id: u64) -> Error {
+    match table.tickets.remove(&id).map(|ticket| ticket.state) {
+        Some(State::Failed(error)) => error,
+        _ => Error::InvalidState("The lock was released".into()),
+    }
+}
+
+/// Stands still until the lock is there, but no longer than `limit`; whether it is.
+pub fn wait(id: u64, limit: Duration) -> Result<bool> {
+    let deadline = Instant::now() + limit;
+    let mut table = table();
+    loop {
+        match table.tickets.get(&id).map(|ticket| (&ticket.state, ticket.blocking)) {
+            Some((State::Held, _)) => return Ok(true),
+            Some((State::Queued | State::Asking, blocking)) => {
+                if let Some(error) = blocking.then(|| table.deadlock(id)).flatten() {
+                    cancel_in(&mut table, id);
+                    leave(table);
+                    return Err(error);
+                }
+            }
+            _ => return Err(failure(&mut table, id)),
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        table = CHANGED.wait_timeout(table, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+fn cancel_in(table: &mut Table, id: u64) {
+    let Some(ticket) = table.tickets.get_mut(&id) else { return };
+    match ticket.state {
+        State::Held => {
+            table.unlock(id);
+            table.remove(id);
+        }
+        State::Asking if ticket.thread.is_some() => {
+            ticket.state = State::Cancelled;
+            ticket.blocking = false;
+            let done = ticket.done.take();
+            table.told.extend(done.map(|done| (done, Ok(()))));
+            lock_wait::call_back(table, id);
+        }
+        State::Cancelled => {}
+        State::Queued | State::Asking | State::Failed(_) => {
+            let done = table.remove(id).and_then(|ticket| ticket.done);
+            table.told.extend(done.map(|done| (done, Ok(()))));
+        }
+    }
+}
+
+/// Gives up a wait; or the lock, if it has come already.
+pub fn cancel(id: u64) {
+    let mut table = table();
+    cancel_in(&mut table, id);
+    leave(table);
+}
+
+/// Gives a lock back. Nothing happens if that was done before.
+pub fn release(id: u64) {
+    cancel(id);
+}
+
+/// Makes an exclusive lock a shared one, without letting go of it in between.
+pub fn downgrade(id: u64) -> Result<()> {
+    let mut table = table();
+    let Some(key) = table.key(id) else { return Err(Error::InvalidState("The lock was released".into())) };
+    let Some(ticket) = table.tickets.get_mut(&id) else { return Ok(()) };
+    if ticket.wanted.mode == Mode::Exclusive {
+        sys::lockable(&ticket.file.file, ticket.wanted.kind, Mode::Shared)
+            .map_err(|error| error.at(ticket.file.path.as_deref()))?;
+        sys::downgrade(&ticket.file.file, ticket.wanted.kind, ticket.wanted.extent)
+            .map_err(|cause| explain(&cause, &ticket.wanted, &ticket.file))?;
+        ticket.wanted.mode = Mode::Shared;
+        table.advance(key);
+    }
+    leave(table);
+    Ok(())
+}
+
+/// Whether the path that was locked names another file by now.
+pub fn replaced(id: u64) -> bool {
+    // Asking the system may take its time: not under the mutex.
+    let file = table().tickets.get(&id).map(|ticket| Arc::clone(&ticket.file));
+    file.is_some_and(|file| file.replaced())
+}
+
+/// An isolate has ended: nobody can release its locks, or wait, any more.
+pub fn end_owner(owner: u64) {
+    let mut table = table();
+    let theirs: Vec<u64> =
+        table.tickets.iter().filter(|(_, ticket)| ticket.wanted.owner == owner).map(|(&id, _)| id).collect();
+    for id in theirs {
+        cancel_in(&mut table, id);
+    }
+    leave(table);
+}

@@ -1,0 +1,108 @@
+//! Locks of Linux and macOS: ranges by open file descriptions, whole files by flock.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+use fs4::{FileExt, TryLockError};
+
+use crate::range_lock::{Extent, Kind, Mode};
+use crate::{Error, Result};
+
+// macOS has them since 10.15, and its headers call them private.
+#[cfg(target_os = "macos")]
+const F_OFD_SETLK: libc::c_int = 90;
+#[cfg(target_os = "linux")]
+const F_OFD_SETLK: libc::c_int = libc::F_OFD_SETLK;
+
+/// What is said of a lock that would have to wait.
+const WOULD_BLOCK: [Option<i32>; 2] = [Some(libc::EAGAIN), Some(libc::EACCES)];
+
+pub(super) fn control(file: &File, command: libc::c_int, kind: libc::c_short, extent: Extent) -> io::Result<()> {
+    // SAFETY: a structure of plain numbers, for which zero is a value; `l_pid` must be it.
+    let mut what: libc::flock = unsafe { std::mem::zeroed() };
+    what.l_type = kind;
+    what.l_whence = libc::SEEK_SET as _;
+    what.l_start = i64::try_from(extent.start).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
+    // No length is all that may ever come.
+    what.l_len = extent.len().map_or(0, |len| i64::try_from(len).unwrap_or(0));
+    // SAFETY: a descriptor we own, and a structure that outlives the call.
+    if unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut what) } == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
+pub(super) fn type_of(mode: Mode) -> libc::c_short {
+    match mode {
+        Mode::Shared => libc::F_RDLCK as _,
+        Mode::Exclusive => libc::F_WRLCK as _,
+    }
+}
+
+/// Takes a lock if nobody else is in the way: never one of the process (`F_SETLK`), which any `close` of the same file
+/// elsewhere in it would drop.
+///
+/// # References
+/// - [F_OFD_SETLK](https://man7.org/linux/man-pages/man2/F_OFD_SETLK.2const.html)
+/// - [flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html)
+pub fn try_lock(file: &File, kind: Kind, mode: Mode, extent: Extent) -> io::Result<bool> {
+    if kind == Kind::Range {
+        return match control(file, F_OFD_SETLK, type_of(mode), extent) {
+            Ok(()) => Ok(true),
+            Err(cause) if WOULD_BLOCK.contains(&cause.raw_os_error()) => Ok(false),
+            Err(cause) => Err(cause),
+        };
+    }
+    let tried = match mode {
+        Mode::Shared => FileExt::try_lock_shared(file),
+        Mode::Exclusive => FileExt::try_lock(file),
+    };
+    match tried {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(cause)) => Err(cause),
+    }
+}
+
+/// Gives a lock back, less what others of the same open file description hold: to the system it is all one.
+pub fn unlock(file: &File, kind: Kind, extent: Extent, others: &[Extent]) -> io::Result<()> {
+    if kind == Kind::File {
+        return if others.is_empty() { FileExt::unlock(file) } else { Ok(()) };
+    }
+    let unlocked = libc::F_UNLCK as _;
+    extent.without(others).into_iter().try_for_each(|part| control(file, F_OFD_SETLK, unlocked, part))
+}
+
+/// Makes an exclusive lock a shared one, without letting go of it in between.
+pub fn downgrade(file: &File, kind: Kind, extent: Extent) -> io::Result<()> {
+    match try_lock(file, kind, Mode::Shared, extent)? {
+        true => Ok(()),
+        false => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+    }
+}
+
+/// Whether a descriptor was opened so that it may be locked in this mode.
+///
+/// # References
+/// - [fcntl_locking(2)](https://man7.org/linux/man-pages/man2/fcntl_locking.2.html), `EBADF`
+pub fn lockable(file: &File, kind: Kind, mode: Mode) -> Result<()> {
+    if kind == Kind::File {
+        return Ok(());
+    }
+    // SAFETY: fcntl with a descriptor we own.
+    let access = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) } & libc::O_ACCMODE;
+    let advice = match mode {
+        Mode::Exclusive if access == libc::O_RDONLY => {
+            "an exclusive lock needs a descriptor that was opened for writing"
+        }
+        Mode::Shared if access == libc::O_WRONLY => "a shared lock needs a descriptor that was opened for reading",
+        _ => return Ok(()),
+    };
+    Err(Error::raw("fcntl", libc::EBADF).advise(advice))
+}
+
+/// Whether the system refused because it has no such locks, here or on this file system.
+pub fn locks_unsupported(cause: &io::Error) -> bool {
+    matches!(cause.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::ENOTSUP))
+}

@@ -1,0 +1,149 @@
+//! Locks of files: what `lib/file-lock.ts` calls.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use memmap_core::range_lock::{self, Extent, Kind, LockFile, Mode, Wanted};
+use memmap_core::{sys, Result as CoreResult, Source};
+use napi::{Env, JsValue, Result};
+use napi_derive::napi;
+
+use crate::array_buffer::Raw;
+use crate::errors::{call, call_js, to_js};
+use crate::regions;
+
+const EXCLUSIVE: u32 = 1;
+const WHOLE_FILE: u32 = 2;
+const CREATE: u32 = 4;
+/// The thread stands still until the lock is there.
+const BLOCKING: u32 = 8;
+
+/// The isolate of this thread. What it holds and waits for goes with it.
+struct Owner(u64);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        range_lock::end_owner(self.0);
+    }
+}
+
+thread_local! {
+    static OWNER: Owner = {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Owner(NEXT.fetch_add(1, Ordering::Relaxed))
+    };
+}
+
+fn wanted(flags: u32, start: f64, end: f64) -> Wanted {
+    let kind = if flags & WHOLE_FILE == 0 { Kind::Range } else { Kind::File };
+    let extent = match kind {
+        // Infinity becomes the greatest number, which stands for it.
+        Kind::Range => Extent { start: start as u64, end: end as u64 },
+        Kind::File => Extent { start: 0, end: Extent::FOREVER },
+    };
+    let mode = if flags & EXCLUSIVE == 0 { Mode::Shared } else { Mode::Exclusive };
+    Wanted { owner: OWNER.with(|owner| owner.0), kind, mode, extent }
+}
+
+/// The file of a region, or one that is opened for this lock alone.
+fn lock_file(
+    region: f64,
+    path: Option<String>,
+    raw_path: Option<&[u8]>,
+    descriptor: i32,
+    flags: u32,
+    wanted: &Wanted,
+) -> CoreResult<Arc<LockFile>> {
+    if region >= 0.0 {
+        return regions::with(region, |region| region.lock_file());
+    }
+    let path = path.map(PathBuf::from).or_else(|| raw_path.map(sys::path_from_bytes));
+    let source = path.as_deref().map_or(Source::Descriptor(descriptor), Source::Path);
+    LockFile::open(source, wanted.kind, wanted.mode, flags & CREATE != 0).map(Arc::new)
+}
+
+/// Takes a lock if that can be done at once: its number, or 0.
+#[napi]
+#[allow(clippy::too_many_arguments, reason = "as in open_file: an options object would cost more than the lock")]
+pub fn try_lock(
+    env: Env,
+    region: f64,
+    path: Option<String>,
+    raw_path: Option<&[u8]>,
+    descriptor: i32,
+    flags: u32,
+    start: f64,
+    end: f64,
+) -> Result<f64> {
+    call(env, || {
+        let wanted = wanted(flags, start, end);
+        let file = lock_file(region, path, raw_path, descriptor, flags, &wanted)?;
+        Ok(range_lock::try_lock(&file, wanted)?.map_or(0.0, |id| id as f64))
+    })
+}
+
+/// Takes a place in the queue for a lock. Its number; a negative one if it has to wait: for `lock_granted`, or for
+/// `wait_for_lock`.
+#[napi]
+#[allow(clippy::too_many_arguments, reason = "as in open_file: an options object would cost more than the lock")]
+pub fn start_lock(
+    env: Env,
+    region: f64,
+    path: Option<String>,
+    raw_path: Option<&[u8]>,
+    descriptor: i32,
+    flags: u32,
+    start: f64,
+    end: f64,
+) -> Result<f64> {
+    call(env, || {
+        let wanted = wanted(flags, start, end);
+        let file = lock_file(region, path, raw_path, descriptor, flags, &wanted)?;
+        let started = range_lock::start(&file, wanted, flags & BLOCKING != 0)?;
+        Ok(if started.held { started.id as f64 } else { -(started.id as f64) })
+    })
+}
+
+/// A promise of a lock that has to wait: of nothing, or of the error to throw.
+#[napi(ts_return_type = "Promise<Error | null>")]
+pub fn lock_granted(env: Env, id: f64) -> Result<Raw> {
+    call_js(env, || {
+        let (deferred, promise) = env.create_deferred()?;
+        range_lock::when_done(
+            id as u64,
+            Box::new(move |outcome| {
+                deferred.resolve(move |env| outcome.err().map(|error| to_js(env, &error).map(Raw::from)).transpose());
+            }),
+        );
+        Ok(Raw::from(promise.raw()))
+    })
+}
+
+/// Stands still until a lock is there, but no longer than so many milliseconds; whether it is.
+#[napi]
+pub fn wait_for_lock(env: Env, id: f64, milliseconds: f64) -> Result<bool> {
+    call(env, || range_lock::wait(id as u64, Duration::from_secs_f64((milliseconds / 1000.0).clamp(0.0, 1.0))))
+}
+
+/// Gives a lock back, or a wait for one up.
+#[napi]
+pub fn release_lock(env: Env, id: f64) -> Result<()> {
+    call(env, || {
+        range_lock::release(id as u64);
+        Ok(())
+    })
+}
+
+/// Makes an exclusive lock a shared one.
+#[napi]
+pub fn downgrade_lock(env: Env, id: f64) -> Result<()> {
+    call(env, || range_lock::downgrade(id as u64))
+}
+
+/// Whether the path that was locked names another file by now, or none.
+#[napi]
+pub fn lock_replaced(env: Env, id: f64) -> Result<bool> {
+    call(env, || Ok(range_lock::replaced(id as u64)))
+}

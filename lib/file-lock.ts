@@ -1,0 +1,332 @@
+// Locks of files. The table of who has what, and who waits, is the addon's (crates/core/src/lock_table.rs), one for all
+// isolates of the process; here are arguments, timers and signals, and locks that nobody released.
+
+import { inspect } from 'node:util'
+import type { PathLike } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+
+import * as native from '#binding'
+
+import * as args from './arguments.ts'
+import { illegalConstructor, invalidArgValue, lockTimeout, outOfRange } from './errors.ts'
+import { sourceOf } from './file-source.ts'
+import type { Source } from './file-source.ts'
+import { releaseWhenCollected, released } from './forgotten-locks.ts'
+import type { Memory } from './memory.ts'
+
+/** What is locked, and with whom one shares it. */
+export interface LockOptions {
+  /** Whom it keeps out: `'exclusive'` everybody, `'shared'` those who want it exclusive. Default `'exclusive'`. */
+  mode?: 'shared' | 'exclusive' | undefined
+  /** First byte; default 0. May lie beyond the end of the file. */
+  start?: number | undefined
+  /** The byte behind the last; default `Infinity`: the end of the file and all that may come. */
+  end?: number | undefined
+  /** `'range'`: as `lockf` and Java's `FileChannel.lock`. `'file'`: the file as such, as `flock(1)`. Default `'range'`. */
+  kind?: 'range' | 'file' | undefined
+  /** Make the file if it is not there; with a path only. Default false. */
+  create?: boolean | undefined
+}
+
+/** How long one waits. */
+export interface Waiting {
+  /** Milliseconds; default: for ever. 0 asks once. */
+  timeout?: number | undefined
+  /** Gives the wait up. */
+  signal?: AbortSignal | undefined
+}
+
+/** @internal What a lock is asked of: a file, or the file of a region. */
+export interface Lockable {
+  readonly source?: Source
+  readonly memory?: Memory
+  /** Where in the file positions are counted from. */
+  readonly offset: number
+  readonly path: string | undefined
+}
+
+/** @internal */
+export const ACQUIRE: unique symbol = Symbol('memmap.acquire')
+/** @internal */
+export const ACQUIRE_SYNC: unique symbol = Symbol('memmap.acquireSync')
+/** @internal */
+export const TRY_ACQUIRE: unique symbol = Symbol('memmap.tryAcquire')
+
+const OURS = Symbol('memmap.lock')
+const LOCK_KEYS = ['mode', 'start', 'end', 'kind'] as const
+const FLAGS = { exclusive: 1, file: 2, create: 4, blocking: 8 }
+const MODES = ['shared', 'exclusive'] as const
+const KINDS = ['range', 'file'] as const
+/** A worker that is terminated must come back from the addon first. */
+const LONGEST_BLOCK_MS = 50
+/** Timers take no more; a longer wait is begun again. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** A lock as it is asked for: in the file's own positions. */
+interface Request {
+  readonly lockable: Lockable
+  readonly mode: 'shared' | 'exclusive'
+  readonly start: number
+  readonly end: number
+  readonly flags: number
+}
+
+/**
+ * A lock of a part of a file, or of all of it, that the system keeps: other processes, workers and other locks of this one
+ * wait for it, until it is released or the process ends.
+ *
+ * It is the process's as a whole: opening, reading and closing the same file elsewhere changes nothing, a child does not
+ * inherit it, and a worker's goes with the worker. Linux and macOS: it binds those who ask for locks (`fcntl`, `lockf`,
+ * Java), and nobody else. Windows: also ordinary reads and writes of the range through other handles fail, also those of
+ * `fs` in this process; mapped views do not.
+ *
+ * @example
+ * ```ts
+ * import { FileLock } from 'memmap'
+ *
+ * const lock = await FileLock.acquire('job.lock', { create: true, timeout: 10_000 })
+ * try {
+ *   console.log('nobody else is here', lock.mode)
+ * } finally {
+ *   lock.release()
+ * }
+ * ```
+ */
+export class FileLock implements Disposable {
+  readonly #id: number
+  readonly #start: number
+  readonly #end: number
+  #mode: 'shared' | 'exclusive'
+  #released = false
+
+  /** @internal */
+  constructor(key: typeof OURS, id: number, request: Request) {
+    if (key !== OURS) throw illegalConstructor('FileLock.acquire()')
+    this.#id = id
+    this.#mode = request.mode
+    this.#start = request.start
+    this.#end = request.end
+    releaseWhenCollected(this, id, request.lockable.path)
+  }
+
+  /**
+   * Waits for a lock of a file: by path, by descriptor or by FileHandle. First come, first served among the waits of this
+   * process.
+   *
+   * @throws (rejects with) `ERR_LOCK_TIMEOUT`; the signal's `reason`; `ENOENT`, `EACCES`, `EISDIR` and what else the system
+   * says; `EBADF` for a closed descriptor, or one that is read-only where the lock is exclusive; `ENODEV` for what is no
+   * regular file; `ERR_OUT_OF_RANGE` for an empty range; `ERR_LOCK_UNSUPPORTED` where the file system has no such locks.
+   * @example
+   * ```ts
+   * import { FileLock } from 'memmap'
+   *
+   * const lock = await FileLock.acquire('data.bin', { create: true, start: 4096, end: 8192, mode: 'shared' })
+   * lock.release()
+   * ```
+   */
+  static async acquire(file: PathLike | number | FileHandle, options?: LockOptions & Waiting): Promise<FileLock> {
+    return FileLock[ACQUIRE](lockableOf(file), options)
+  }
+
+  /**
+   * As {@link FileLock.acquire}, with this thread standing still; for workers and scripts. A worker that waits can be
+   * terminated.
+   *
+   * @throws as {@link FileLock.acquire}; without a `timeout` also `ERR_LOCK_OVERLAP` where this thread has the lock itself,
+   * and `EDEADLK` where all who have it stand still and wait for one of this thread's.
+   */
+  static acquireSync(file: PathLike | number | FileHandle, options?: LockOptions & Pick<Waiting, 'timeout'>): FileLock {
+    return FileLock[ACQUIRE_SYNC](lockableOf(file), options)
+  }
+
+  /** As {@link FileLock.acquire}, but does not wait: `null` if somebody has it. */
+  static tryAcquire(file: PathLike | number | FileHandle, options?: LockOptions): FileLock | null {
+    return FileLock[TRY_ACQUIRE](lockableOf(file), options)
+  }
+
+  /** @internal */
+  static async [ACQUIRE](lockable: Lockable, options: unknown): Promise<FileLock> {
+    const given = args.options(options, [...LOCK_KEYS, ...createKey(lockable), 'timeout', 'signal'])
+    const request = requestOf(lockable, given)
+    const timeout = args.timeout('options.timeout', given.timeout)
+    const signal = args.signal('options.signal', given.signal)
+    signal?.throwIfAborted()
+    const id = begin(request, 0)
+    if (id < 0) await granted(-id, request, timeout, signal)
+    return new FileLock(OURS, Math.abs(id), request)
+  }
+
+  /** @internal */
+  static [ACQUIRE_SYNC](lockable: Lockable, options: unknown): FileLock {
+    const given = args.options(options, [...LOCK_KEYS, ...createKey(lockable), 'timeout'])
+    const request = requestOf(lockable, given)
+    const timeout = args.timeout('options.timeout', given.timeout)
+    const id = begin(request, timeout === Infinity ? FLAGS.blocking : 0)
+    if (id < 0) grantedSync(-id, request, timeout)
+    return new FileLock(OURS, Math.abs(id), request)
+  }
+
+  /** @internal */
+  static [TRY_ACQUIRE](lockable: Lockable, options: unknown): FileLock | null {
+    const given = args.options(options, [...LOCK_KEYS, ...createKey(lockable)])
+    const request = requestOf(lockable, given)
+    const { path, bytes, descriptor } = sourceIn(lockable)
+    const region = lockable.memory?.region ?? -1
+    const id = native.tryLock(region, path, bytes, descriptor, request.flags, request.start, request.end)
+    return id === 0 ? null : new FileLock(OURS, id, request)
+  }
+
+  /** Whom it keeps out now. */
+  get mode(): 'shared' | 'exclusive' {
+    return this.#mode
+  }
+
+  /** First byte in the file. */
+  get start(): number {
+    return this.#start
+  }
+
+  /** The byte behind the last one in the file; `Infinity`: its end and all that may come. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Whether `release` was called. */
+  get released(): boolean {
+    return this.#released
+  }
+
+  /**
+   * Whether the path that was locked names another file by now, or none: somebody has renamed over it or removed it, and
+   * whoever locks that path now gets another lock. False for a lock by descriptor.
+   */
+  get replaced(): boolean {
+    return !this.#released && native.lockReplaced(this.#id)
+  }
+
+  /**
+   * Makes an exclusive lock a shared one, in place: nobody gets it in between. A shared one stays as it is.
+   *
+   * @throws `ERR_INVALID_STATE` once released; `EBADF` where the descriptor is for writing only.
+   */
+  downgrade(): void {
+    native.downgradeLock(this.#id)
+    this.#mode = 'shared'
+  }
+
+  /** Lets others have it. Calling it again does nothing. */
+  release(): void {
+    if (this.#released) return
+    this.#released = true
+    released(this)
+    native.releaseLock(this.#id)
+  }
+
+  /** As `release`: for `using lock = await FileLock.acquire(…)`. */
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  /** @internal */
+  [inspect.custom](_depth: number, options: object): string {
+    const { mode, start, end, released: isReleased } = this
+    return `FileLock ${inspect({ mode, start, end, released: isReleased }, options)}`
+  }
+}
+
+function lockableOf(file: unknown): Lockable {
+  const source = sourceOf(file)
+  return { source, offset: 0, path: source.path ?? source.bytes?.toString() }
+}
+
+const NO_SOURCE: Source = { path: undefined, bytes: undefined, descriptor: -1 }
+
+function sourceIn(lockable: Lockable): Source {
+  return lockable.source ?? NO_SOURCE
+}
+
+function createKey(lockable: Lockable): readonly 'create'[] {
+  return lockable.source === undefined ? [] : ['create']
+}
+
+function requestOf(
+  lockable: Lockable,
+  given: Partial<Record<'mode' | 'start' | 'end' | 'kind' | 'create', unknown>>,
+): Request {
+  const mode = args.oneOf('options.mode', given.mode, MODES, 'exclusive')
+  const kind = args.oneOf('options.kind', given.kind, KINDS, 'range')
+  const start = given.start === undefined ? 0 : args.offset('options.start', given.start)
+  const end = given.end === undefined || given.end === Infinity ? Infinity : args.offset('options.end', given.end)
+  const create = args.boolean('options.create', given.create, false)
+  if (create && lockable.source?.descriptor !== -1) {
+    throw invalidArgValue('options.create', create, 'goes with a path only: what a descriptor is of, is there')
+  }
+  if (kind === 'file' && (given.start !== undefined || given.end !== undefined)) {
+    const name = given.start === undefined ? 'end' : 'start'
+    throw invalidArgValue(`options.${name}`, given[name], "goes with kind 'range' only: 'file' is all of it")
+  }
+  if (end <= start) throw outOfRange('options.end', `> ${start}, so that the range is not empty`, end)
+  const from = kind === 'file' ? 0 : lockable.offset
+  if (end !== Infinity && !Number.isSafeInteger(from + end)) {
+    throw outOfRange('options.end', `<= ${Number.MAX_SAFE_INTEGER - from} in this region`, end)
+  }
+  if (!Number.isSafeInteger(from + start)) {
+    throw outOfRange('options.start', `<= ${Number.MAX_SAFE_INTEGER - from} in this region`, start)
+  }
+  const flags =
+    (mode === 'exclusive' ? FLAGS.exclusive : 0) | (kind === 'file' ? FLAGS.file : 0) | (create ? FLAGS.create : 0)
+  return { lockable, mode, start: from + start, end: from + end, flags }
+}
+
+/** A place in the queue: the lock's number, negative if it has to be waited for. */
+function begin({ lockable, flags, start, end }: Request, more: number): number {
+  const { path, bytes, descriptor } = sourceIn(lockable)
+  return native.startLock(lockable.memory?.region ?? -1, path, bytes, descriptor, flags | more, start, end)
+}
+
+function granted(id: number, request: Request, timeout: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const deadline = performance.now() + timeout
+    let timer: NodeJS.Timeout | undefined
+    const end = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', aborted)
+    }
+    // The lock may have come just now, and nobody has heard of it: it goes back, too.
+    const giveUp = (reason: unknown): void => {
+      end()
+      native.releaseLock(id)
+      reject(reason)
+    }
+    const aborted = (): void => giveUp(signal?.reason)
+    const arm = (): void => {
+      const left = deadline - performance.now()
+      if (left <= 0) giveUp(lockTimeout(nameOf(request), timeout))
+      else timer = setTimeout(arm, Math.min(Math.ceil(left), LONGEST_TIMER_MS))
+    }
+    signal?.addEventListener('abort', aborted, { once: true })
+    native.lockGranted(id).then((failure) => {
+      // After giving up, nobody listens any more.
+      end()
+      if (failure === null) resolve()
+      else reject(failure)
+    }, reject)
+    if (timeout !== Infinity) arm()
+  })
+}
+
+function grantedSync(id: number, request: Request, timeout: number): void {
+  const deadline = performance.now() + timeout
+  for (;;) {
+    const left = Math.max(0, deadline - performance.now())
+    if (native.waitForLock(id, Math.min(left, LONGEST_BLOCK_MS))) return
+    if (left > 0) continue
+    native.releaseLock(id)
+    throw lockTimeout(nameOf(request), timeout)
+  }
+}
+
+function nameOf({ lockable, flags, start, end }: Request): string {
+  const file = lockable.path === undefined ? 'the descriptor' : `'${lockable.path}'`
+  return (flags & FLAGS.file) === 0 ? `bytes ${start} to ${end} of ${file}` : file
+}
