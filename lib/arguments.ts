@@ -77,12 +77,15 @@ export function options<K extends string>(
     throw invalidArgType(name, 'of type object', value)
   }
   const found: Partial<Record<K, unknown>> = {}
-  for (const key of Reflect.ownKeys(value)) {
-    const match = known.find((candidate) => candidate === key)
+  // Plain loops: this is in the way of calls that take a microsecond.
+  const keys = Reflect.ownKeys(value)
+  for (let i = 0; i < keys.length; i++) {
+    const match = known[known.indexOf(keys[i] as K)]
     if (match === undefined) {
-      throw invalidArgValue(`${name}.${String(key)}`, key, `is not an option; there are: ${known.join(', ')}`)
+      const key = String(keys[i])
+      throw invalidArgValue(`${name}.${key}`, keys[i], `is not an option; there are: ${known.join(', ')}`)
     }
-    found[match] = Reflect.get(value, match)
+    found[match] = (value as Partial<Record<K, unknown>>)[match]
   }
   return found
 }

@@ -36,11 +36,13 @@ export interface Waiting {
   signal?: AbortSignal | undefined
 }
 
-/** @internal What a lock is asked of: a file, or the file of a region. */
-export interface Lockable {
-  readonly source?: Source
-  readonly memory?: Memory
-  /** Where in the file positions are counted from. */
+/** @internal What a lock is asked of: a file, or that of a region. */
+export type Lockable = Source | LockableRegion
+
+/** @internal */
+export interface LockableRegion {
+  readonly memory: Memory
+  /** Where in the file the region's positions are counted from. */
   readonly offset: number
   readonly path: string | undefined
 }
@@ -53,7 +55,12 @@ export const ACQUIRE_SYNC: unique symbol = Symbol('memmap.acquireSync')
 export const TRY_ACQUIRE: unique symbol = Symbol('memmap.tryAcquire')
 
 const OURS = Symbol('memmap.lock')
-const LOCK_KEYS = ['mode', 'start', 'end', 'kind'] as const
+const REGION_KEYS = ['mode', 'start', 'end', 'kind'] as const
+const REGION_SYNC_KEYS = [...REGION_KEYS, 'timeout'] as const
+const REGION_WAIT_KEYS = [...REGION_SYNC_KEYS, 'signal'] as const
+const FILE_KEYS = [...REGION_KEYS, 'create'] as const
+const FILE_SYNC_KEYS = [...FILE_KEYS, 'timeout'] as const
+const FILE_WAIT_KEYS = [...FILE_SYNC_KEYS, 'signal'] as const
 const FLAGS = { exclusive: 1, file: 2, create: 4, blocking: 8 }
 const MODES = ['shared', 'exclusive'] as const
 const KINDS = ['range', 'file'] as const
@@ -106,7 +113,7 @@ export class FileLock implements Disposable {
     this.#mode = request.mode
     this.#start = request.start
     this.#end = request.end
-    releaseWhenCollected(this, id, request.lockable.path)
+    releaseWhenCollected(this, id, labelOf(request.lockable))
   }
 
   /**
@@ -125,7 +132,7 @@ export class FileLock implements Disposable {
    * ```
    */
   static async acquire(file: PathLike | number | FileHandle, options?: LockOptions & Waiting): Promise<FileLock> {
-    return FileLock[ACQUIRE](lockableOf(file), options)
+    return FileLock[ACQUIRE](sourceOf(file), options)
   }
 
   /**
@@ -136,17 +143,17 @@ export class FileLock implements Disposable {
    * and `EDEADLK` where all who have it stand still and wait for one of this thread's.
    */
   static acquireSync(file: PathLike | number | FileHandle, options?: LockOptions & Pick<Waiting, 'timeout'>): FileLock {
-    return FileLock[ACQUIRE_SYNC](lockableOf(file), options)
+    return FileLock[ACQUIRE_SYNC](sourceOf(file), options)
   }
 
   /** As {@link FileLock.acquire}, but does not wait: `null` if somebody has it. */
   static tryAcquire(file: PathLike | number | FileHandle, options?: LockOptions): FileLock | null {
-    return FileLock[TRY_ACQUIRE](lockableOf(file), options)
+    return FileLock[TRY_ACQUIRE](sourceOf(file), options)
   }
 
   /** @internal */
   static async [ACQUIRE](lockable: Lockable, options: unknown): Promise<FileLock> {
-    const given = args.options(options, [...LOCK_KEYS, ...createKey(lockable), 'timeout', 'signal'])
+    const given = args.options(options, 'memory' in lockable ? REGION_WAIT_KEYS : FILE_WAIT_KEYS)
     const request = requestOf(lockable, given)
     const timeout = args.timeout('options.timeout', given.timeout)
     const signal = args.signal('options.signal', given.signal)
@@ -158,7 +165,7 @@ export class FileLock implements Disposable {
 
   /** @internal */
   static [ACQUIRE_SYNC](lockable: Lockable, options: unknown): FileLock {
-    const given = args.options(options, [...LOCK_KEYS, ...createKey(lockable), 'timeout'])
+    const given = args.options(options, 'memory' in lockable ? REGION_SYNC_KEYS : FILE_SYNC_KEYS)
     const request = requestOf(lockable, given)
     const timeout = args.timeout('options.timeout', given.timeout)
     const id = begin(request, timeout === Infinity ? FLAGS.blocking : 0)
@@ -168,11 +175,13 @@ export class FileLock implements Disposable {
 
   /** @internal */
   static [TRY_ACQUIRE](lockable: Lockable, options: unknown): FileLock | null {
-    const given = args.options(options, [...LOCK_KEYS, ...createKey(lockable)])
+    const given = args.options(options, 'memory' in lockable ? REGION_KEYS : FILE_KEYS)
     const request = requestOf(lockable, given)
-    const { path, bytes, descriptor } = sourceIn(lockable)
-    const region = lockable.memory?.region ?? -1
-    const id = native.tryLock(region, path, bytes, descriptor, request.flags, request.start, request.end)
+    const { flags, start, end } = request
+    const id =
+      'memory' in lockable
+        ? native.tryLockRegion(lockable.memory.region, flags, start, end)
+        : native.tryLockFile(lockable.path, lockable.bytes, lockable.descriptor, flags, start, end)
     return id === 0 ? null : new FileLock(OURS, id, request)
   }
 
@@ -234,19 +243,9 @@ export class FileLock implements Disposable {
   }
 }
 
-function lockableOf(file: unknown): Lockable {
-  const source = sourceOf(file)
-  return { source, offset: 0, path: source.path ?? source.bytes?.toString() }
-}
-
-const NO_SOURCE: Source = { path: undefined, bytes: undefined, descriptor: -1 }
-
-function sourceIn(lockable: Lockable): Source {
-  return lockable.source ?? NO_SOURCE
-}
-
-function createKey(lockable: Lockable): readonly 'create'[] {
-  return lockable.source === undefined ? [] : ['create']
+/** What an error or a warning calls the file. */
+function labelOf(lockable: Lockable): string | undefined {
+  return lockable.path ?? ('bytes' in lockable ? lockable.bytes?.toString() : undefined)
 }
 
 function requestOf(
@@ -258,7 +257,7 @@ function requestOf(
   const start = given.start === undefined ? 0 : args.offset('options.start', given.start)
   const end = given.end === undefined || given.end === Infinity ? Infinity : args.offset('options.end', given.end)
   const create = args.boolean('options.create', given.create, false)
-  if (create && lockable.source?.descriptor !== -1) {
+  if (create && 'descriptor' in lockable && lockable.descriptor !== -1) {
     throw invalidArgValue('options.create', create, 'goes with a path only: what a descriptor is of, is there')
   }
   if (kind === 'file' && (given.start !== undefined || given.end !== undefined)) {
@@ -266,7 +265,7 @@ function requestOf(
     throw invalidArgValue(`options.${name}`, given[name], "goes with kind 'range' only: 'file' is all of it")
   }
   if (end <= start) throw outOfRange('options.end', `> ${start}, so that the range is not empty`, end)
-  const from = kind === 'file' ? 0 : lockable.offset
+  const from = kind === 'range' && 'memory' in lockable ? lockable.offset : 0
   if (end !== Infinity && !Number.isSafeInteger(from + end)) {
     throw outOfRange('options.end', `<= ${Number.MAX_SAFE_INTEGER - from} in this region`, end)
   }
@@ -280,8 +279,8 @@ function requestOf(
 
 /** A place in the queue: the lock's number, negative if it has to be waited for. */
 function begin({ lockable, flags, start, end }: Request, more: number): number {
-  const { path, bytes, descriptor } = sourceIn(lockable)
-  return native.startLock(lockable.memory?.region ?? -1, path, bytes, descriptor, flags | more, start, end)
+  if ('memory' in lockable) return native.startLockRegion(lockable.memory.region, flags | more, start, end)
+  return native.startLockFile(lockable.path, lockable.bytes, lockable.descriptor, flags | more, start, end)
 }
 
 function granted(id: number, request: Request, timeout: number, signal: AbortSignal | undefined): Promise<void> {
@@ -327,6 +326,7 @@ function grantedSync(id: number, request: Request, timeout: number): void {
 }
 
 function nameOf({ lockable, flags, start, end }: Request): string {
-  const file = lockable.path === undefined ? 'the descriptor' : `'${lockable.path}'`
+  const label = labelOf(lockable)
+  const file = label === undefined ? 'the descriptor' : `'${label}'`
   return (flags & FLAGS.file) === 0 ? `bytes ${start} to ${end} of ${file}` : file
 }

@@ -3,10 +3,12 @@
 //! The system excludes other processes. Here, locks of one process exclude each other as well, also where the system takes
 //! them for one (two of the same open file description). One mutex for all: what is done under it never waits.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::lock_wait;
 use crate::range_lock::{Extent, Kind, LockFile, Mode, Wanted};
@@ -51,10 +53,12 @@ type Key = (Identity, Kind);
 #[derive(Default)]
 pub(crate) struct Table {
     last: u64,
-    pub tickets: HashMap<u64, Ticket>,
-    queues: HashMap<Key, Queue>,
+    pub tickets: FxHashMap<u64, Ticket>,
+    queues: FxHashMap<Key, Queue>,
     /// What to tell whom, once the mutex is free.
     told: Vec<(Done, Result<()>)>,
+    /// Threads in [`wait`].
+    standing: usize,
     /// Whether the thread that asks for all those without a thread of their own is there.
     pub polling: bool,
     /// Whether the thread that calls cancelled ones back is.
@@ -83,15 +87,15 @@ fn conflict(one: &Wanted, other: &Wanted) -> bool {
 }
 
 /// The error for what the system said, with the file's name.
-fn explain(cause: &io::Error, ticket: &Wanted, file: &LockFile) -> Error {
+fn explain(cause: &io::Error, wanted: &Wanted, file: &LockFile) -> Error {
     if sys::locks_unsupported(cause) {
-        let what = match ticket.kind {
+        let what = match wanted.kind {
             Kind::Range => "locks of ranges by open file description",
             Kind::File => "locks of whole files",
         };
         return Error::LockUnsupported(format!("This system or file system has no {what}: {cause}"));
     }
-    let call = if ticket.kind == Kind::Range { "fcntl" } else { "flock" };
+    let call = if wanted.kind == Kind::Range { "fcntl" } else { "flock" };
     Error::system(call, cause).at(file.path.as_deref())
 }
 
@@ -164,11 +168,18 @@ impl Table {
                     self.tickets.remove(&id);
                 }
             }
-            (None, Ok(())) => CHANGED.notify_all(),
+            (None, Ok(())) => self.changed(),
             (None, Err(error)) => {
                 ticket.state = State::Failed(error);
-                CHANGED.notify_all();
+                self.changed();
             }
+        }
+    }
+
+    /// A call of the system, so only where somebody listens.
+    fn changed(&self) {
+        if self.standing > 0 {
+            CHANGED.notify_all();
         }
     }
 
@@ -257,7 +268,7 @@ impl Table {
     /// and wait for it.
     fn deadlock(&self, id: u64) -> Option<Error> {
         let me = self.tickets.get(&id)?.wanted.owner;
-        let (mut seen, mut open) = (HashSet::new(), vec![id]);
+        let (mut seen, mut open) = (FxHashSet::default(), vec![id]);
         while let Some(next) = open.pop() {
             for owner in self.waited_for(next) {
                 if owner == me {
@@ -293,7 +304,7 @@ impl Table {
 /// Takes a lock if that can be done at once; its number. Those who wait are not asked, except where the system would mix
 /// the two up.
 pub fn try_lock(file: &Arc<LockFile>, wanted: Wanted) -> Result<Option<u64>> {
-    sys::lockable(&file.file, wanted.kind, wanted.mode).map_err(|error| error.at(file.path.as_deref()))?;
+    file.allows(wanted.kind, wanted.mode)?;
     let mut table = table();
     let key = (file.identity, wanted.kind);
     if let Some(queue) = table.queues.get(&key) {
@@ -330,7 +341,7 @@ pub struct Started {
 /// Takes a place in the queue. Then one asks by [`wait`], with the isolate's thread standing still if `blocking`, or is
 /// told by [`when_done`].
 pub fn start(file: &Arc<LockFile>, wanted: Wanted, blocking: bool) -> Result<Started> {
-    sys::lockable(&file.file, wanted.kind, wanted.mode).map_err(|error| error.at(file.path.as_deref()))?;
+    file.allows(wanted.kind, wanted.mode)?;
     let mut table = table();
     let key = (file.identity, wanted.kind);
     let id = table.insert(wanted, file, blocking);
@@ -389,7 +400,9 @@ pub fn wait(id: u64, limit: Duration) -> Result<bool> {
         if left.is_zero() {
             return Ok(false);
         }
+        table.standing += 1;
         table = CHANGED.wait_timeout(table, left).unwrap_or_else(PoisonError::into_inner).0;
+        table.standing -= 1;
     }
 }
 
@@ -433,8 +446,7 @@ pub fn downgrade(id: u64) -> Result<()> {
     let Some(key) = table.key(id) else { return Err(Error::InvalidState("The lock was released".into())) };
     let Some(ticket) = table.tickets.get_mut(&id) else { return Ok(()) };
     if ticket.wanted.mode == Mode::Exclusive {
-        sys::lockable(&ticket.file.file, ticket.wanted.kind, Mode::Shared)
-            .map_err(|error| error.at(ticket.file.path.as_deref()))?;
+        ticket.file.allows(ticket.wanted.kind, Mode::Shared)?;
         sys::downgrade(&ticket.file.file, ticket.wanted.kind, ticket.wanted.extent)
             .map_err(|cause| explain(&cause, &ticket.wanted, &ticket.file))?;
         ticket.wanted.mode = Mode::Shared;

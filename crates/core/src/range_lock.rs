@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::mmap_file::Source;
 use crate::region::absolute;
-use crate::sys::{self, Identity, OpenHow};
+use crate::sys::{self, Identity, LockAccess, OpenHow};
 use crate::{Error, Region, Result};
 
 pub use crate::lock_table::{
@@ -45,7 +45,7 @@ impl Extent {
     }
 
     /// What of it lies in none of the others.
-    pub(crate) fn without(self, others: &[Self]) -> Vec<Self> {
+    pub fn without(self, others: &[Self]) -> Vec<Self> {
         others.iter().fold(vec![self], |parts, other| {
             let cut = |part: Self| {
                 let before = Self { start: part.start, end: part.end.min(other.start) };
@@ -95,6 +95,7 @@ pub struct LockFile {
     pub(crate) identity: Identity,
     pub(crate) description: Description,
     pub(crate) path: Option<PathBuf>,
+    access: LockAccess,
 }
 
 /// To the system, locks of one open file description are all one.
@@ -117,7 +118,21 @@ impl LockFile {
             }
         })?;
         let description = if own { Description::Own(Arc::as_ptr(&file) as usize) } else { Description::Borrowed };
-        Ok(Self { file, identity: facts.identity, description, path })
+        let access = sys::lock_access(&file);
+        Ok(Self { file, identity: facts.identity, description, path, access })
+    }
+
+    /// Whether it was opened so that it may be locked like this.
+    pub(crate) fn allows(&self, kind: Kind, mode: Mode) -> Result<()> {
+        let advice = match mode {
+            _ if kind == Kind::File => return Ok(()),
+            Mode::Exclusive if !self.access.exclusive => {
+                "an exclusive lock needs a file that was opened for writing; of a region, with access 'write'"
+            }
+            Mode::Shared if !self.access.shared => "a shared lock needs a descriptor that was opened for reading",
+            _ => return Ok(()),
+        };
+        Err(Error::raw("fcntl", sys::EBADF).at(self.path.as_deref()).advise(advice))
     }
 
     /// Opens a file for locks of one kind and mode.
@@ -130,7 +145,7 @@ impl LockFile {
                     _ => error,
                 })?;
                 let file = Self::new(Arc::new(file), own, None)?;
-                sys::lockable(&file.file, kind, mode)?;
+                file.allows(kind, mode)?;
                 Ok(file)
             }
             Source::Path(path) => {

@@ -47,29 +47,38 @@ fn wanted(flags: u32, start: f64, end: f64) -> Wanted {
     Wanted { owner: OWNER.with(|owner| owner.0), kind, mode, extent }
 }
 
-/// The file of a region, or one that is opened for this lock alone.
+/// A file that is opened for this lock alone.
 fn lock_file(
-    region: f64,
     path: Option<String>,
     raw_path: Option<&[u8]>,
     descriptor: i32,
     flags: u32,
     wanted: &Wanted,
 ) -> CoreResult<Arc<LockFile>> {
-    if region >= 0.0 {
-        return regions::with(region, |region| region.lock_file());
-    }
     let path = path.map(PathBuf::from).or_else(|| raw_path.map(sys::path_from_bytes));
     let source = path.as_deref().map_or(Source::Descriptor(descriptor), Source::Path);
     LockFile::open(source, wanted.kind, wanted.mode, flags & CREATE != 0).map(Arc::new)
 }
 
-/// Takes a lock if that can be done at once: its number, or 0.
+fn try_now(file: &Arc<LockFile>, wanted: Wanted) -> CoreResult<f64> {
+    Ok(range_lock::try_lock(file, wanted)?.map_or(0.0, |id| id as f64))
+}
+
+fn start_now(file: &Arc<LockFile>, wanted: Wanted, flags: u32) -> CoreResult<f64> {
+    let started = range_lock::start(file, wanted, flags & BLOCKING != 0)?;
+    Ok(if started.held { started.id as f64 } else { -(started.id as f64) })
+}
+
+/// Takes a lock of a region's file if that can be done at once: its number, or 0.
 #[napi]
-#[allow(clippy::too_many_arguments, reason = "as in open_file: an options object would cost more than the lock")]
-pub fn try_lock(
+pub fn try_lock_region(env: Env, region: f64, flags: u32, start: f64, end: f64) -> Result<f64> {
+    call(env, || try_now(&regions::with(region, |region| region.lock_file())?, wanted(flags, start, end)))
+}
+
+/// As `try_lock_region`, of a file.
+#[napi]
+pub fn try_lock_file(
     env: Env,
-    region: f64,
     path: Option<String>,
     raw_path: Option<&[u8]>,
     descriptor: i32,
@@ -79,18 +88,21 @@ pub fn try_lock(
 ) -> Result<f64> {
     call(env, || {
         let wanted = wanted(flags, start, end);
-        let file = lock_file(region, path, raw_path, descriptor, flags, &wanted)?;
-        Ok(range_lock::try_lock(&file, wanted)?.map_or(0.0, |id| id as f64))
+        try_now(&lock_file(path, raw_path, descriptor, flags, &wanted)?, wanted)
     })
 }
 
-/// Takes a place in the queue for a lock. Its number; a negative one if it has to wait: for `lock_granted`, or for
-/// `wait_for_lock`.
+/// Takes a place in the queue for a lock of a region's file. Its number; a negative one if it has to wait: for
+/// `lock_granted`, or for `wait_for_lock`.
 #[napi]
-#[allow(clippy::too_many_arguments, reason = "as in open_file: an options object would cost more than the lock")]
-pub fn start_lock(
+pub fn start_lock_region(env: Env, region: f64, flags: u32, start: f64, end: f64) -> Result<f64> {
+    call(env, || start_now(&regions::with(region, |region| region.lock_file())?, wanted(flags, start, end), flags))
+}
+
+/// As `start_lock_region`, of a file.
+#[napi]
+pub fn start_lock_file(
     env: Env,
-    region: f64,
     path: Option<String>,
     raw_path: Option<&[u8]>,
     descriptor: i32,
@@ -100,9 +112,7 @@ pub fn start_lock(
 ) -> Result<f64> {
     call(env, || {
         let wanted = wanted(flags, start, end);
-        let file = lock_file(region, path, raw_path, descriptor, flags, &wanted)?;
-        let started = range_lock::start(&file, wanted, flags & BLOCKING != 0)?;
-        Ok(if started.held { started.id as f64 } else { -(started.id as f64) })
+        start_now(&lock_file(path, raw_path, descriptor, flags, &wanted)?, wanted, flags)
     })
 }
 

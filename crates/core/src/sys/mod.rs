@@ -89,6 +89,15 @@ pub struct FileFacts {
     pub identity: Identity,
 }
 
+/// Which locks of ranges a descriptor allows, by how it was opened.
+#[derive(Debug, Clone, Copy)]
+pub struct LockAccess {
+    /// It is for reading.
+    pub shared: bool,
+    /// It is for writing.
+    pub exclusive: bool,
+}
+
 /// Memory the system gave for a file.
 #[derive(Debug)]
 pub struct FileMap {

@@ -22,6 +22,8 @@ pub const ENOMEM: i32 = libc::ENOMEM;
 pub const ENODEV: i32 = libc::ENODEV;
 /// No space left.
 pub const ENOSPC: i32 = libc::ENOSPC;
+/// The descriptor is none, or not for this.
+pub const EBADF: i32 = libc::EBADF;
 /// Permission denied.
 pub const EACCES: i32 = libc::EACCES;
 

@@ -6,8 +6,8 @@ use std::os::fd::AsRawFd;
 
 use fs4::{FileExt, TryLockError};
 
+use super::LockAccess;
 use crate::range_lock::{Extent, Kind, Mode};
-use crate::{Error, Result};
 
 // macOS has them since 10.15, and its headers call them private.
 #[cfg(target_os = "macos")]
@@ -82,24 +82,14 @@ pub fn downgrade(file: &File, kind: Kind, extent: Extent) -> io::Result<()> {
     }
 }
 
-/// Whether a descriptor was opened so that it may be locked in this mode.
+/// What a descriptor was opened for.
 ///
 /// # References
 /// - [fcntl_locking(2)](https://man7.org/linux/man-pages/man2/fcntl_locking.2.html), `EBADF`
-pub fn lockable(file: &File, kind: Kind, mode: Mode) -> Result<()> {
-    if kind == Kind::File {
-        return Ok(());
-    }
+pub fn lock_access(file: &File) -> LockAccess {
     // SAFETY: fcntl with a descriptor we own.
     let access = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) } & libc::O_ACCMODE;
-    let advice = match mode {
-        Mode::Exclusive if access == libc::O_RDONLY => {
-            "an exclusive lock needs a descriptor that was opened for writing"
-        }
-        Mode::Shared if access == libc::O_WRONLY => "a shared lock needs a descriptor that was opened for reading",
-        _ => return Ok(()),
-    };
-    Err(Error::raw("fcntl", libc::EBADF).advise(advice))
+    LockAccess { shared: access != libc::O_WRONLY, exclusive: access != libc::O_RDONLY }
 }
 
 /// Whether the system refused because it has no such locks, here or on this file system.

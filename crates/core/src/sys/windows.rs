@@ -35,6 +35,8 @@ pub const ENOMEM: i32 = win::ERROR_NOT_ENOUGH_MEMORY as i32;
 pub const ENODEV: i32 = win::ERROR_BAD_DEVICE as i32;
 /// No space left.
 pub const ENOSPC: i32 = win::ERROR_DISK_FULL as i32;
+/// The handle is none, or not for this.
+pub const EBADF: i32 = win::ERROR_INVALID_HANDLE as i32;
 /// Permission denied.
 pub const EACCES: i32 = win::ERROR_ACCESS_DENIED as i32;
 /// What libuv calls EISDIR.

@@ -10,7 +10,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0, OVERLAPPED_0_0};
 
-use super::{duplicate, inspect};
+use super::{duplicate, inspect, LockAccess};
 use crate::range_lock::{Extent, Kind, Mode};
 use crate::Result;
 
@@ -70,9 +70,9 @@ pub fn downgrade(file: &File, kind: Kind, extent: Extent) -> io::Result<()> {
     unlock(file, kind, extent, &[])
 }
 
-/// Any handle of a regular file will do; one that allows neither reading nor writing says so itself.
-pub fn lockable(_file: &File, _kind: Kind, _mode: Mode) -> Result<()> {
-    Ok(())
+/// A handle for reading, or for writing, will do for both.
+pub fn lock_access(_file: &File) -> LockAccess {
+    LockAccess { shared: true, exclusive: true }
 }
 
 /// Whether the system refused because this file system has no such locks.
