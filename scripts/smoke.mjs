@@ -6,7 +6,7 @@ import { appendFileSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { capabilities, limits, MmapFile, mappings, PrivateMemory, SharedMemory } from 'memmap'
+import { capabilities, FileLock, limits, MmapFile, mappings, PrivateMemory, SharedMemory } from 'memmap'
 
 const folder = mkdtempSync(join(tmpdir(), 'memmap-smoke-'))
 let path = ''
@@ -190,6 +190,44 @@ await check('makes anonymous memory and memory of its own', async () => {
   assert.ok(own.residency().pages >= 4)
   own.close()
   assert.ok(limits().pageSize >= 4096)
+})
+
+await check('locks parts of files against others, waits, and gives up', async () => {
+  writeFileSync(path, 'x'.repeat(1000))
+  const file = MmapFile.open(path, { access: 'write' })
+  const lock = file.lockSync({ start: 0, end: 10 })
+  assert.equal(FileLock.tryAcquire(path, { start: 9, end: 20 }), null)
+  assert.equal(file.tryLock({ start: 5, end: 6, mode: 'shared' }), null)
+  const beside = FileLock.tryAcquire(path, { start: 10, end: 20 })
+  assert.equal(beside?.mode, 'exclusive')
+  assert.throws(() => FileLock.acquireSync(path, { end: 5, timeout: 60 }), code('ERR_LOCK_TIMEOUT'))
+  assert.throws(() => FileLock.acquireSync(path, { end: 5 }), code('ERR_LOCK_OVERLAP'))
+  await assert.rejects(FileLock.acquire(path, { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' })
+  // Of the file as such, beside locks of its bytes.
+  const whole = FileLock.tryAcquire(path, { kind: 'file' })
+  assert.equal(FileLock.tryAcquire(path, { kind: 'file', mode: 'shared' }), null)
+  whole?.release()
+  // Windows itself refuses to read a locked range; wine does not, so nothing is said of it here.
+  if (process.platform !== 'win32') assert.equal(readFileSync(path).length, 1000)
+  assert.equal(file.readUInt8(0), 0x78)
+  lock.downgrade()
+  const shared = file.tryLock({ start: 5, end: 6, mode: 'shared' })
+  assert.equal(shared?.mode, 'shared')
+  const order = []
+  const waits = [1, 2, 3].map(async (number) => {
+    const granted = await FileLock.acquire(path, { end: 10 })
+    order.push(number)
+    granted.release()
+  })
+  setTimeout(() => {
+    lock.release()
+    shared?.release()
+  }, 20)
+  await Promise.all(waits)
+  assert.deepEqual(order, [1, 2, 3])
+  beside?.release()
+  file.close()
+  assert.throws(() => file.tryLock(), code('ERR_REGION_CLOSED'))
 })
 
 try {

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -64,6 +64,9 @@ pub(crate) struct Table {
     /// Whether the thread that calls cancelled ones back is.
     pub calling_back: bool,
 }
+
+/// How often the table is asked for where its mutex may never be free again.
+const TRIES_AT_END: usize = 5000;
 
 static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
 /// The state of some ticket has changed that [`wait`] waits for.
@@ -465,7 +468,18 @@ pub fn replaced(id: u64) -> bool {
 
 /// An isolate has ended: nobody can release its locks, or wait, any more.
 pub fn end_owner(owner: u64) {
-    let mut table = table();
+    // The process may be ending as well. Windows has then stopped all other threads, whatever they hold; and the system
+    // lets go of all locks anyway.
+    let Some(mut table) = (0..TRIES_AT_END).find_map(|_| match TABLE.try_lock() {
+        Ok(table) => Some(table),
+        Err(TryLockError::Poisoned(table)) => Some(table.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::sleep(Duration::from_micros(100));
+            None
+        }
+    }) else {
+        return;
+    };
     let theirs: Vec<u64> =
         table.tickets.iter().filter(|(_, ticket)| ticket.wanted.owner == owner).map(|(&id, _)| id).collect();
     for id in theirs {

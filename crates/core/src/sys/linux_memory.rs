@@ -222,6 +222,8 @@ pub fn capabilities() -> Vec<(&'static str, Support)> {
         ("sealedSharedMemory", Native),
         ("allocateOnExtend", Native),
         ("resizeMappedFile", Native),
+        ("fileLocks", Native),
+        ("lockWaits", Native),
         ("advise", Native),
         ("prefetch", if populate { Native } else { Emulated }),
         ("residency", Native),

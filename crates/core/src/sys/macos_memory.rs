@@ -154,6 +154,8 @@ pub fn capabilities() -> Vec<(&'static str, Support)> {
         ("sealedSharedMemory", Absent),
         ("allocateOnExtend", Native),
         ("resizeMappedFile", Native),
+        ("fileLocks", Native),
+        ("lockWaits", Emulated),
         ("advise", Native),
         ("prefetch", Emulated),
         ("residency", Native),

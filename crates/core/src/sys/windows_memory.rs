@@ -458,6 +458,8 @@ pub fn capabilities() -> Vec<(&'static str, Support)> {
         ("sealedSharedMemory", Native),
         ("allocateOnExtend", Native),
         ("resizeMappedFile", Absent),
+        ("fileLocks", Native),
+        ("lockWaits", Emulated),
         ("advise", Emulated),
         ("prefetch", Native),
         ("residency", Native),
