@@ -1,10 +1,11 @@
-"""The benchmark's rows with Python's own mmap.
+"""The benchmark's rows with Python's own mmap and fcntl.
 
 A command a line on standard input, its words between tabs; an answer a line on standard output: nanoseconds for one
 operation and a result to compare. The process stays, and so do its maps.
 """
 
 import array
+import fcntl
 import mmap
 import struct
 import sys
@@ -103,6 +104,15 @@ def run_move(path, length):
     return perf_counter_ns() - start, length
 
 
+def run_lock_pairs(path, times):
+    with open(path, 'r+b', buffering=0) as file:
+        start = perf_counter_ns()
+        for _ in range(int(times)):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_UN)
+        return (perf_counter_ns() - start) / int(times), times
+
+
 COMMANDS = {
     'open': run_open,
     'find': run_find,
@@ -111,6 +121,7 @@ COMMANDS = {
     'reads': run_reads,
     'writes': run_writes,
     'move': run_move,
+    'lock-pairs': run_lock_pairs,
 }
 
 for line in sys.stdin:

@@ -1,6 +1,30 @@
 // Sets up, builds, and measures: `npm run bench`, or `npm run bench -- search lines` for some rows only.
 
-import { build, fail, run, step } from './steps.mjs'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { build, fail, ROOT, run, step } from './steps.mjs'
+
+const PEERS = 'bench/peers'
+/** Some are compiled while they are installed, or download something. */
+const INSTALL_MS = 300_000
+
+/**
+ * Other packages that do what a group measures. They are optional: npm leaves out what cannot be built here, and the
+ * benchmark says so. No lock file, which would name what is right for one platform only.
+ */
+function installPeers() {
+  const { optionalDependencies } = JSON.parse(readFileSync(join(ROOT, PEERS, 'package.json'), 'utf8'))
+  const outputs = Object.keys(optionalDependencies).map((name) => `${PEERS}/node_modules/${name}`)
+  // What is compiled goes with one version of Node's interface.
+  step('bench-peers', { inputs: [`${PEERS}/package.json`], outputs, salt: process.versions.modules }, () => {
+    rmSync(join(ROOT, PEERS, 'node_modules'), { recursive: true, force: true })
+    const args = ['install', '--no-package-lock', '--no-fund', '--no-audit', '--loglevel=error']
+    // However it ends: the benchmark tells what is missing.
+    spawnSync('npm', args, { cwd: join(ROOT, PEERS), stdio: ['ignore', 'ignore', 'inherit'], timeout: INSTALL_MS })
+  })
+}
 
 if (process.platform === 'win32')
   fail('the benchmark compares with system calls of Linux and macOS, and runs there only')
@@ -8,4 +32,6 @@ build()
 step('bench-limit', { inputs: ['bench/limit'], outputs: ['bench/limit/target/release/memmap-bench-limit'] }, () => {
   run('cargo', ['build', '--quiet', '--release', '--locked', '--manifest-path', 'bench/limit/Cargo.toml'])
 })
-run(process.execPath, ['--import=@oxc-node/core/register', 'bench/main.ts', ...process.argv.slice(2)])
+const groups = process.argv.slice(2)
+if (groups.length === 0 || groups.includes('locks')) installPeers()
+run(process.execPath, ['--import=@oxc-node/core/register', 'bench/main.ts', ...groups])

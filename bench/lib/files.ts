@@ -106,6 +106,13 @@ export function sparseFile(gibibytes: number): string {
   })
 }
 
+/** A file to lock: this process's, since another benchmark's locks would be in the way. */
+export function lockedFile(): string {
+  const path = made(DATA, `locked-${process.pid}.bin`, (unfinished) => writeFileSync(unfinished, Buffer.alloc(4096)))
+  process.once('exit', () => rmSync(path, { force: true }))
+  return path
+}
+
 /**
  * A file of a gigabyte to write to, and what takes it away. In memory where the system has such a place: the disk's
  * writing back, at moments of its own, would be measured else.

@@ -6,7 +6,7 @@ import type { Child } from './child.ts'
 import { inTurns, median, quantile, ratios } from './measure.ts'
 import type { Contender } from './measure.ts'
 
-/** Who does a row's work. `node` is Node without us, `npm` is kept for a package of that kind. */
+/** Who does a row's work. `node` is Node without us, `npm` another package. */
 export type Name = 'ours' | 'node' | 'npm' | 'python' | 'limit'
 
 /** A command of a child. */
@@ -34,9 +34,22 @@ export interface Fact {
   readonly bound: string
 }
 
+/** A row of times that somebody took already: nanoseconds, those of a turn at the same place. */
+export interface Sample {
+  readonly what: string
+  readonly times: ReadonlyMap<Name, readonly number[]>
+  /** What is shown of them; default the median. */
+  readonly part?: number
+  readonly target: Target
+  readonly bound: string
+}
+
 export interface Group {
   row(row: Row): Promise<void>
+  sample(sample: Sample): void
   fact(fact: Fact): void
+  /** A row that there is nobody for. */
+  skip(what: string, why: string): void
 }
 
 /** What `main.ts` hears of a row. */
@@ -50,7 +63,8 @@ interface Target {
   readonly text: string
   /** Whose times the ratio is of. */
   readonly to: Name | undefined
-  judge(ours: number, ratio: number): boolean
+  /** None where nothing is promised. */
+  readonly judge: ((ours: number, ratio: number) => boolean) | undefined
   found(ours: number, ratio: number): string
 }
 
@@ -69,9 +83,15 @@ export function faster(least: number, to: Name): Target {
 }
 
 /** Ours takes at most so many nanoseconds; the ratio is shown beside. */
-export function within(nanoseconds: number, to: Name): Target {
-  const found = (ours: number, ratio: number): string => `${time(ours)} (${times(ratio)} ${NAMES[to]})`
+export function within(nanoseconds: number, to?: Name): Target {
+  const found = (ours: number, ratio: number): string =>
+    to === undefined ? time(ours) : `${time(ours)} (${times(ratio)} ${NAMES[to]})`
   return { text: `≤ ${time(nanoseconds)}`, to, judge: (ours) => ours <= nanoseconds, found }
+}
+
+/** Nothing is promised; the ratio is shown. */
+export function beside(to?: Name): Target {
+  return { text: '', to, judge: undefined, found: time }
 }
 
 const NAMES: Record<Name, string> = { ours: 'ours', node: 'Node', npm: 'npm', python: 'Python', limit: 'limit' }
@@ -106,33 +126,57 @@ function tell(what: string, holds: boolean, found: string): void {
   process.send?.(verdict)
 }
 
+/** Whose columns there are, where a group has no others. */
+const COLUMNS: readonly Name[] = ['ours', 'node', 'python', 'limit']
+
 /** Prints the title of a group, then its rows as they are measured. */
-export async function group(title: string, measure: (group: Group) => Promise<void>): Promise<void> {
+export async function group(
+  title: string,
+  measure: (group: Group) => Promise<void>,
+  columns: readonly Name[] = COLUMNS,
+): Promise<void> {
   const limit = await startLimit()
   const python = await startPython()
-  const columns: readonly Name[] = ['ours', 'node', 'python', 'limit']
   print(title, columns.map((name) => NAMES[name]), 'ratio (quartiles)', 'target', 'holds', 'bound by') // prettier-ignore
+  const show = ({ what, times: all, part = 0.5, target, bound }: Sample, skipped?: Name): void => {
+    const { to } = target
+    const ours = quantile(all.get('ours') ?? [], part)
+    const turns = to === undefined ? [] : ratios(all.get('ours') ?? [], all.get(to) ?? [])
+    const ratio = median(turns)
+    const known = to !== undefined && all.has(to)
+    const quartiles = `(${quantile(turns, 0.25).toFixed(2)}–${quantile(turns, 0.75).toFixed(2)})`
+    const cells = columns.map((name) => {
+      const found = all.get(name)
+      return found === undefined ? (name === skipped ? 'skipped' : '') : time(quantile(found, part))
+    })
+    const shown = known ? `${ratio.toFixed(2)} × ${NAMES[to]} ${quartiles}` : ''
+    const holds = target.judge?.(ours, ratio)
+    print(what, cells, shown, target.text, holds === undefined ? '' : holds ? 'yes' : 'NO', bound)
+    if (holds !== undefined) tell(what, holds, `${target.found(ours, ratio)}, target ${target.text}`)
+  }
   await measure({
     async row(row) {
       const contenders = contendersOf(row, limit, python)
-      const { to } = row.target
-      const compared = to !== undefined && contenders.has(to) ? (['ours', to] as const) : undefined
+      const { what, target, bound } = row
+      const compared = target.to !== undefined && contenders.has(target.to) ? (['ours', target.to] as const) : undefined
       const all = await inTurns(contenders, compared)
-      const ours = median(all.get('ours') ?? [])
-      const turns = to === undefined ? [] : ratios(all.get('ours') ?? [], all.get(to) ?? [])
-      const ratio = median(turns)
-      const known = compared !== undefined
-      const holds = row.target.judge(ours, ratio)
-      const quartiles = `(${quantile(turns, 0.25).toFixed(2)}–${quantile(turns, 0.75).toFixed(2)})`
-      const cells = columns.map((name) => shownTime(name, row, all))
-      const shown = known ? `${ratio.toFixed(2)} × ${NAMES[to ?? 'ours']} ${quartiles}` : ''
-      print(row.what, cells, shown, row.target.text, holds ? 'yes' : 'NO', row.bound)
-      tell(row.what, holds, `${row.target.found(ours, ratio)}, target ${row.target.text}`)
+      show({ what, times: all, target, bound }, row.python === undefined ? undefined : 'python')
+    },
+    sample(sample) {
+      show(sample)
     },
     fact({ what, ours, node, target, holds, bound }) {
-      const cells = [String(ours), node === undefined ? '' : String(node), '', '']
+      const shown = new Map<Name, number | undefined>([
+        ['ours', ours],
+        ['node', node],
+      ])
+      const cells = columns.map((name) => String(shown.get(name) ?? ''))
       print(what, cells, '', target, holds ? 'yes' : 'NO', bound)
       tell(what, holds, `${ours}, target ${target}`)
+    },
+    skip(what, why) {
+      const cells = columns.map((name) => (name === 'npm' ? 'skipped' : ''))
+      print(what, cells, '', '', '', why)
     },
   })
   limit.end()
@@ -147,10 +191,4 @@ function contendersOf(row: Row, limit: Child, python: Child | undefined): Map<Na
   if (pythons !== undefined && python !== undefined) contenders.set('python', () => python.ask(...pythons))
   if (limits !== undefined) contenders.set('limit', () => limit.ask(...limits))
   return contenders
-}
-
-function shownTime(name: Name, row: Row, all: ReadonlyMap<Name, readonly number[]>): string {
-  const found = all.get(name)
-  if (found !== undefined) return time(median(found))
-  return name === 'python' && row.python !== undefined ? 'skipped' : ''
 }

@@ -17,6 +17,7 @@ use std::time::Instant;
 use memchr::{memchr, memchr_iter, memmem};
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
 
+mod locks;
 mod shared;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -98,6 +99,9 @@ fn run(words: &[&str], kept: &mut Kept) -> Answer {
         ["move", path, bytes] => move_within(kept.write(path)?, bytes.parse()?),
         ["segments", name, times, bytes] => shared::segments(name, times.parse()?, bytes.parse()?),
         ["ping-pong", path, rounds] => shared::ping_pong(path, rounds.parse()?),
+        ["lock-pairs", path, times] => locks::pairs(path, times.parse()?),
+        ["lock-opens", path, times] => locks::opens(path, times.parse()?),
+        ["lock-wait", path] => locks::wait(path),
         _ => Err("no such command".into()),
     }
 }

@@ -57,6 +57,10 @@ fn signal() -> Option<libc::c_int> {
 #[derive(Debug, Clone, Copy)]
 pub struct WaitingThread(libc::pthread_t);
 
+// SAFETY: the name of a thread, a pointer with some C libraries (musl): all threads may use it, and only pthread_kill looks
+// behind it, where the caller of `interrupt` says that the thread is alive.
+unsafe impl Send for WaitingThread {}
+
 impl WaitingThread {
     /// The calling thread, if it can be called back from a wait.
     pub fn this() -> Option<Self> {
