@@ -21,8 +21,10 @@ function installPeers() {
   step('bench-peers', { inputs: [`${PEERS}/package.json`], outputs, salt: process.versions.modules }, () => {
     rmSync(join(ROOT, PEERS, 'node_modules'), { recursive: true, force: true })
     const args = ['install', '--no-package-lock', '--no-fund', '--no-audit', '--loglevel=error']
-    // However it ends: the benchmark tells what is missing.
-    spawnSync('npm', args, { cwd: join(ROOT, PEERS), stdio: ['ignore', 'ignore', 'inherit'], timeout: INSTALL_MS })
+    const cwd = join(ROOT, PEERS)
+    const { error } = spawnSync('npm', args, { cwd, stdio: ['ignore', 'ignore', 'inherit'], timeout: INSTALL_MS })
+    // What was interrupted may be there by half. The benchmark tells what is missing, and the next one tries again.
+    if (error !== undefined) rmSync(join(cwd, 'node_modules'), { recursive: true, force: true })
   })
 }
 

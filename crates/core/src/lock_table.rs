@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::lock_wait;
-use crate::range_lock::{Extent, Kind, LockFile, Mode, Wanted};
+use crate::range_lock::{Description, Extent, Kind, LockFile, Mode, Wanted};
 use crate::sys::{self, Identity, WaitingThread};
 use crate::{Error, Result};
 
@@ -41,12 +41,32 @@ pub(crate) enum State {
     Cancelled,
 }
 
+enum Obstacle {
+    /// One that is held, or that the system is being asked for.
+    Lock,
+    /// A wait that was given up, until its thread is back.
+    Cancelled,
+}
+
 #[derive(Default)]
 struct Queue {
     held: Vec<u64>,
     /// [`State::Queued`], [`State::Asking`], and [`State::Cancelled`] ones with a thread.
-    waiting: VecDeque<u64>,
+    waiting: VecDeque<Waiting>,
+    /// What was released of descriptions that are not ours, and is not given back yet: for all we know another lock, which
+    /// is still held, is of the same description.
+    owed: Vec<(Arc<LockFile>, Extent)>,
 }
+
+/// A place in the queue, with what is looked at most: there may be thousands.
+#[derive(Clone, Copy)]
+struct Waiting {
+    id: u64,
+    extent: Extent,
+}
+
+/// So many files are remembered that nobody has a lock of: most are locked again at once.
+const EMPTY_QUEUES: usize = 64;
 
 type Key = (Identity, Kind);
 
@@ -64,6 +84,10 @@ pub(crate) struct Table {
     /// Whether the thread that calls cancelled ones back is.
     pub calling_back: bool,
 }
+
+/// How often, and after what time, `try_lock` looks whether the thread of a cancelled wait is back: 5 ms in all.
+const LOOKS_FOR_CANCELLED: usize = 50;
+const LOOK_AGAIN: Duration = Duration::from_micros(100);
 
 /// How often the table is asked for where its mutex may never be free again.
 const TRIES_AT_END: usize = 5000;
@@ -129,6 +153,23 @@ impl Table {
         self.among(&queue.held).any(|other| conflict(&other.wanted, &ticket.wanted))
     }
 
+    /// What of this process is in the way of a lock that does not queue.
+    fn obstacle(&self, key: Key, file: &LockFile, wanted: &Wanted) -> Option<Obstacle> {
+        let queue = self.queues.get(&key)?;
+        if self.among(&queue.held).any(|other| conflict(&other.wanted, wanted)) {
+            return Some(Obstacle::Lock);
+        }
+        // To the system those of one description are one, and it would give the lock to both.
+        let mixed = self
+            .among(queue.waiting.iter().map(|other| &other.id))
+            .filter(|other| other.file.description == file.description && conflict(&other.wanted, wanted));
+        mixed.fold(None, |worst, other| match other.state {
+            State::Asking => Some(Obstacle::Lock),
+            State::Cancelled => worst.or(Some(Obstacle::Cancelled)),
+            _ => worst,
+        })
+    }
+
     /// Parts that other locks of the same open file description have.
     fn shared_with(&self, id: u64) -> Vec<Extent> {
         let (Some(key), Some(ticket)) = (self.key(id), self.tickets.get(&id)) else { return Vec::new() };
@@ -142,22 +183,56 @@ impl Table {
     }
 
     /// Gives back what the system has given for a ticket.
-    fn unlock(&self, id: u64) {
+    fn unlock(&mut self, id: u64) {
+        let others = self.shared_with(id);
         let Some(ticket) = self.tickets.get(&id) else { return };
         let Wanted { kind, extent, .. } = ticket.wanted;
         // Nobody could do anything about a failure, and the system itself gives all back when the file is closed.
-        let _ = sys::unlock(&ticket.file.file, kind, extent, &self.shared_with(id));
+        let _ = sys::unlock(&ticket.file.file, kind, extent, &others);
+        if sys::LOCKS_MERGE && ticket.file.description == Description::Borrowed {
+            let file = Arc::clone(&ticket.file);
+            self.pay(id, file, kind, (!others.is_empty()).then_some(extent));
+        }
+    }
+
+    /// Gives back what is owed of borrowed descriptions, as far as no lock but this one, which goes, may be of them.
+    fn pay(&mut self, id: u64, file: Arc<LockFile>, kind: Kind, more: Option<Extent>) {
+        let key = (file.identity, kind);
+        let Some(mut owed) = self.queues.get_mut(&key).map(|queue| std::mem::take(&mut queue.owed)) else { return };
+        let held: Vec<Extent> = self.queues.get(&key).map_or_else(Vec::new, |queue| {
+            let others = queue.held.iter().filter(|&&other| other != id);
+            let borrowed = |other: &&Ticket| other.file.description == Description::Borrowed;
+            self.among(others).filter(borrowed).map(|other| other.wanted.extent).collect()
+        });
+        owed.retain(|(file, extent)| {
+            let others: Vec<Extent> = held.iter().copied().filter(|other| other.overlaps(extent)).collect();
+            let _ = sys::unlock(&file.file, kind, *extent, &others);
+            !others.is_empty()
+        });
+        owed.extend(more.map(|extent| (file, extent)));
+        if let Some(queue) = self.queues.get_mut(&key) {
+            queue.owed = owed;
+        }
     }
 
     /// The ticket leaves its queue, and those behind it move up.
     fn remove(&mut self, id: u64) -> Option<Ticket> {
         let key = self.key(id)?;
+        let mut nobody_moves = false;
         if let Some(queue) = self.queues.get_mut(&key) {
             queue.held.retain(|&other| other != id);
-            queue.waiting.retain(|&other| other != id);
+            if let Some(place) = queue.waiting.iter().position(|other| other.id == id) {
+                // Whoever it kept back, one before it keeps back as well.
+                let before = queue.waiting.iter().take(place);
+                let extent = queue.waiting[place].extent;
+                nobody_moves = before.into_iter().any(|other| other.extent.covers(&extent));
+                queue.waiting.remove(place);
+            }
         }
         let ticket = self.tickets.remove(&id);
-        self.advance(key);
+        if !nobody_moves {
+            self.advance(key);
+        }
         ticket
     }
 
@@ -188,7 +263,7 @@ impl Table {
 
     fn hold(&mut self, key: Key, id: u64) {
         let queue = self.queues.entry(key).or_default();
-        queue.waiting.retain(|&other| other != id);
+        queue.waiting.retain(|other| other.id != id);
         queue.held.push(id);
         if let Some(ticket) = self.tickets.get_mut(&id) {
             ticket.state = State::Held;
@@ -198,7 +273,7 @@ impl Table {
 
     fn fail(&mut self, key: Key, id: u64, error: Error) {
         if let Some(queue) = self.queues.get_mut(&key) {
-            queue.waiting.retain(|&other| other != id);
+            queue.waiting.retain(|other| other.id != id);
         }
         self.settle(id, Err(error));
     }
@@ -207,16 +282,12 @@ impl Table {
     fn advance(&mut self, key: Key) {
         let Some(queue) = self.queues.get(&key) else { return };
         if queue.waiting.is_empty() {
-            if queue.held.is_empty() {
-                self.queues.remove(&key);
-            }
-            return;
+            return self.forget_if_empty(key);
         }
         // Those who wait, in their order: of overlapping ones only the first asks, and so a range has one thread.
         let mut ahead: Vec<Extent> = Vec::new();
-        for id in queue.waiting.clone() {
+        for Waiting { id, extent } in queue.waiting.clone() {
             let (Some(ticket), Some(queue)) = (self.tickets.get(&id), self.queues.get(&key)) else { continue };
-            let extent = ticket.wanted.extent;
             let first = !ahead.iter().any(|other| other.overlaps(&extent));
             if !first || !matches!(ticket.state, State::Queued) || self.taken(queue, ticket) {
                 ahead.push(extent);
@@ -234,9 +305,30 @@ impl Table {
                 }
             }
         }
-        if self.queues.get(&key).is_some_and(|queue| queue.held.is_empty() && queue.waiting.is_empty()) {
+        self.forget_if_empty(key);
+    }
+
+    fn forget_if_empty(&mut self, key: Key) {
+        let empty = |queue: &Queue| queue.held.is_empty() && queue.waiting.is_empty() && queue.owed.is_empty();
+        if self.queues.len() > EMPTY_QUEUES && self.queues.get(&key).is_some_and(empty) {
             self.queues.remove(&key);
         }
+    }
+
+    /// What the system gave to a ticket's thread, before the mutex was had: whether it is still all there. Another lock of
+    /// the description may have been released in between, and with it, parts of this one.
+    pub fn still_granted(&mut self, id: u64) -> io::Result<bool> {
+        let Some(ticket) = self.tickets.get(&id) else { return Ok(false) };
+        let Wanted { kind, mode, extent, .. } = ticket.wanted;
+        if !matches!(ticket.state, State::Asking) {
+            return Ok(true);
+        }
+        // Under the mutex nobody releases anything, and having it already is no obstacle on Linux.
+        let granted = sys::try_lock(&ticket.file.file, kind, mode, extent);
+        if !matches!(granted, Ok(true)) {
+            self.unlock(id);
+        }
+        granted
     }
 
     /// What the system said to a ticket's thread, or to the thread that asks for many. True if it should go on asking.
@@ -298,7 +390,7 @@ impl Table {
         };
         let holders = self.among(&queue.held).filter(|other| conflict(&other.wanted, &ticket.wanted));
         let earlier = self
-            .among(queue.waiting.iter().take_while(|&&other| other != id))
+            .among(queue.waiting.iter().map(|other| &other.id).take_while(|&&other| other != id))
             .filter(|other| other.blocking && other.wanted.extent.overlaps(&ticket.wanted.extent));
         holders.chain(earlier).map(|other| other.wanted.owner).collect()
     }
@@ -308,17 +400,22 @@ impl Table {
 /// the two up.
 pub fn try_lock(file: &Arc<LockFile>, wanted: Wanted) -> Result<Option<u64>> {
     file.allows(wanted.kind, wanted.mode)?;
-    let mut table = table();
     let key = (file.identity, wanted.kind);
-    if let Some(queue) = table.queues.get(&key) {
-        // The system would give it to both: to it they are one.
-        let mixed = |other: &&Ticket| {
-            other.file.description == file.description && matches!(other.state, State::Asking | State::Cancelled)
-        };
-        let waiting = table.among(&queue.waiting).filter(mixed);
-        if table.among(&queue.held).chain(waiting).any(|other| conflict(&other.wanted, &wanted)) {
-            return Ok(None);
+    let mut table = table();
+    for _ in 0..=LOOKS_FOR_CANCELLED {
+        match table.obstacle(key, file, &wanted) {
+            None => break,
+            Some(Obstacle::Lock) => return Ok(None),
+            // Nobody wants it, and its thread is about to learn that. To say that somebody has the lock would be wrong.
+            Some(Obstacle::Cancelled) => {
+                drop(table);
+                std::thread::sleep(LOOK_AGAIN);
+                table = self::table();
+            }
         }
+    }
+    if table.obstacle(key, file, &wanted).is_some() {
+        return Ok(None);
     }
     let Wanted { kind, mode, extent, .. } = wanted;
     match sys::try_lock(&file.file, kind, mode, extent) {
@@ -348,8 +445,12 @@ pub fn start(file: &Arc<LockFile>, wanted: Wanted, blocking: bool) -> Result<Sta
     let mut table = table();
     let key = (file.identity, wanted.kind);
     let id = table.insert(wanted, file, blocking);
-    table.queues.entry(key).or_default().waiting.push_back(id);
-    table.advance(key);
+    let waiting = &mut table.queues.entry(key).or_default().waiting;
+    let first = !waiting.iter().any(|other| other.extent.overlaps(&wanted.extent));
+    waiting.push_back(Waiting { id, extent: wanted.extent });
+    if first {
+        table.advance(key);
+    }
     let started = match table.tickets.get(&id).map(|ticket| &ticket.state) {
         Some(State::Failed(_)) | None => Err(failure(&mut table, id)),
         Some(state) => Ok(Started { id, held: matches!(state, State::Held) }),

@@ -58,7 +58,8 @@ fn wait(id: u64) {
         if let Some(ticket) = table.tickets.get_mut(&id) {
             ticket.thread = None;
         }
-        let again = table.answered(id, answer.map(|()| true));
+        let answer = answer.and_then(|()| table.still_granted(id));
+        let again = table.answered(id, answer);
         leave(table);
         if !again {
             return;

@@ -44,6 +44,11 @@ impl Extent {
         self.start < other.end && other.start < self.end
     }
 
+    /// Whether it has every byte that the other has.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+
     /// What of it lies in none of the others.
     pub fn without(self, others: &[Self]) -> Vec<Self> {
         others.iter().fold(vec![self], |parts, other| {

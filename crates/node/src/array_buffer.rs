@@ -39,7 +39,7 @@ impl FromNapiValue for Raw {
 }
 
 /// Node's own call, not napi-rs's, which silently copies where external memory is forbidden.
-fn external(
+pub fn external(
     env: Env,
     address: *mut c_void,
     len: usize,

@@ -1,6 +1,9 @@
 //! Locks of files: what `lib/file-lock.ts` calls.
 
+use std::cell::Cell;
+use std::panic::catch_unwind;
 use std::path::PathBuf;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +13,7 @@ use memmap_core::{sys, Result as CoreResult, Source};
 use napi::{Env, JsValue, Result};
 use napi_derive::napi;
 
-use crate::array_buffer::Raw;
+use crate::array_buffer::{external, Raw};
 use crate::errors::{call, call_js, to_js};
 use crate::regions;
 
@@ -67,6 +70,38 @@ fn try_now(file: &Arc<LockFile>, wanted: Wanted) -> CoreResult<f64> {
 fn start_now(file: &Arc<LockFile>, wanted: Wanted, flags: u32) -> CoreResult<f64> {
     let started = range_lock::start(file, wanted, flags & BLOCKING != 0)?;
     Ok(if started.held { started.id as f64 } else { -(started.id as f64) })
+}
+
+thread_local! {
+    /// What the two calls without arguments are asked. Leaked: the ArrayBuffer over it may be looked at until the very end.
+    static ASKED: &'static [Cell<f64>; 4] = Box::leak(Box::default());
+}
+
+/// Where lib/file-lock.ts writes the arguments of `try_asked_lock` and `release_asked_lock`. A callback with arguments costs
+/// as much again as one without, and two of them half of what the system's two calls do.
+#[napi(ts_return_type = "ArrayBuffer")]
+pub fn asked_lock(env: Env) -> Result<Raw> {
+    call_js(env, || {
+        let asked = ASKED.with(|asked| *asked);
+        Ok(Raw::from(external(env, ptr::from_ref(asked).cast_mut().cast(), size_of_val(asked), None)?.0))
+    })
+}
+
+/// As `try_lock_region`, of the four numbers written there; -1 if that fails, and `try_lock_region` says why.
+#[napi]
+pub fn try_asked_lock() -> f64 {
+    let tried = catch_unwind(|| {
+        let [region, flags, start, end] = ASKED.with(|asked| asked.each_ref().map(Cell::get));
+        try_now(&regions::with(region, |region| region.lock_file())?, wanted(flags as u32, start, end))
+    });
+    tried.ok().and_then(CoreResult::ok).unwrap_or(-1.0)
+}
+
+/// As `release_lock`, of the first number written there.
+#[napi]
+pub fn release_asked_lock() {
+    // A panic would be a bug of ours, and must not end the process: the lock goes with its file then.
+    let _ = catch_unwind(|| range_lock::release(ASKED.with(|asked| asked[0].get()) as u64));
 }
 
 /// Takes a lock of a region's file if that can be done at once: its number, or 0.

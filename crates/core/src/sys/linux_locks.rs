@@ -41,15 +41,17 @@ const OURS: extern "C" fn(libc::c_int) = nothing;
 fn signal() -> Option<libc::c_int> {
     static SIGNAL: OnceLock<Option<libc::c_int>> = OnceLock::new();
     *SIGNAL.get_or_init(|| {
-        let free =
-            (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().find(|&signal| handler_of(signal) == Some(libc::SIG_DFL))?;
-        // SAFETY: zero is a value of every field; the handler touches nothing, and the image is never unloaded.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            // Without SA_RESTART, so that the call it interrupts ends.
-            action.sa_sigaction = OURS as libc::sighandler_t;
-            (libc::sigaction(free, &raw const action, ptr::null_mut()) == 0).then_some(free)
-        }
+        let free = |signal: &libc::c_int| handler_of(*signal) == Some(libc::SIG_DFL);
+        (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().filter(free).find(|&free| {
+            // SAFETY: zero is a value of every field; the handler touches nothing, and the image is never unloaded.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                // Without SA_RESTART, so that the call it interrupts ends.
+                action.sa_sigaction = OURS as libc::sighandler_t;
+                libc::sigaction(free, &raw const action, ptr::null_mut()) == 0
+                    && libc::pthread_kill(libc::pthread_self(), free) == 0
+            }
+        })
     })
 }
 

@@ -15,6 +15,9 @@ const F_OFD_SETLK: libc::c_int = 90;
 #[cfg(target_os = "linux")]
 const F_OFD_SETLK: libc::c_int = libc::F_OFD_SETLK;
 
+/// Locks of one open file description are one to the system: what one gives back is gone for the others, too.
+pub const LOCKS_MERGE: bool = true;
+
 /// What is said of a lock that would have to wait.
 const WOULD_BLOCK: [Option<i32>; 2] = [Some(libc::EAGAIN), Some(libc::EACCES)];
 

@@ -14,6 +14,9 @@ use super::{duplicate, inspect, LockAccess};
 use crate::range_lock::{Extent, Kind, Mode};
 use crate::Result;
 
+/// Locks of one handle stay apart.
+pub const LOCKS_MERGE: bool = false;
+
 /// Stands for the whole file, and is beyond all that anybody reads, writes or locks.
 const FILE_BYTE: u64 = 0x7fff_ffff_ffff_fffe;
 /// Where ranges to infinity end: before that byte.
