@@ -66,13 +66,15 @@ export function oneOf<T extends string>(name: string, value: unknown, choices: r
   throw invalidArgValue(name, value, expected)
 }
 
+const NONE = Object.freeze({})
+
 /** An options object, or none. A key that nobody knows is a mistake of the caller's, and refused. */
 export function options<K extends string>(
   value: unknown,
   known: readonly K[],
   name = 'options',
 ): Partial<Record<K, unknown>> {
-  if (value === undefined) return {}
+  if (value === undefined) return NONE
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidArgType(name, 'of type object', value)
   }

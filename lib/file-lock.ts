@@ -11,7 +11,8 @@ import * as args from './arguments.ts'
 import { illegalConstructor, invalidArgValue, lockTimeout, outOfRange } from './errors.ts'
 import { sourceOf } from './file-source.ts'
 import type { Source } from './file-source.ts'
-import { releaseWhenCollected, released } from './forgotten-locks.ts'
+import { releaseWhenCollected, released, WATCHED } from './forgotten-locks.ts'
+import type { Watched } from './forgotten-locks.ts'
 import type { Memory } from './memory.ts'
 
 /** What is locked, and with whom one shares it. */
@@ -32,7 +33,7 @@ export interface LockOptions {
 export interface Waiting {
   /** Milliseconds; default: for ever. 0 asks once. */
   timeout?: number | undefined
-  /** Gives the wait up. */
+  /** Gives the wait up. Where more than ten waits share one, Node warns of a leak: see `events.setMaxListeners`. */
   signal?: AbortSignal | undefined
 }
 
@@ -112,8 +113,7 @@ interface Request {
  */
 export class FileLock implements Disposable {
   readonly #id: number
-  readonly #start: number
-  readonly #end: number
+  readonly #request: Request
   #mode: 'shared' | 'exclusive'
   #released = false
 
@@ -122,9 +122,8 @@ export class FileLock implements Disposable {
     if (key !== OURS) throw illegalConstructor('FileLock.acquire()')
     this.#id = id
     this.#mode = request.mode
-    this.#start = request.start
-    this.#end = request.end
-    releaseWhenCollected(this, id, labelOf(request.lockable))
+    this.#request = request
+    releaseWhenCollected(this)
   }
 
   /**
@@ -203,12 +202,12 @@ export class FileLock implements Disposable {
 
   /** First byte in the file. */
   get start(): number {
-    return this.#start
+    return this.#request.start
   }
 
   /** The byte behind the last one in the file; `Infinity`: its end and all that may come. */
   get end(): number {
-    return this.#end
+    return this.#request.end
   }
 
   /** Whether `release` was called. */
@@ -250,6 +249,11 @@ export class FileLock implements Disposable {
   /** As `release`: for `using lock = await FileLock.acquire(…)`. */
   [Symbol.dispose](): void {
     this.release()
+  }
+
+  /** @internal */
+  [WATCHED](): Watched {
+    return { id: this.#id, path: labelOf(this.#request.lockable) }
   }
 
   /** @internal */

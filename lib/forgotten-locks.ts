@@ -5,20 +5,24 @@
 
 import * as native from '#binding'
 
-interface Watched {
+/** What is left of a lock when it has been collected. */
+export interface Watched {
   readonly id: number
   readonly path: string | undefined
 }
 
-interface Young {
-  readonly lock: { readonly released: boolean }
-  readonly watched: Watched
+/** @internal */
+export const WATCHED: unique symbol = Symbol('memmap.watched')
+
+interface Lock {
+  readonly released: boolean
+  [WATCHED](): Watched
 }
 
 /** So many released ones may lie among the young. */
 const MANY = 1024
 
-let young: Young[] = []
+let young: Lock[] = []
 let scheduled = false
 let told = false
 
@@ -33,22 +37,22 @@ const forgotten = new FinalizationRegistry<Watched>(({ id, path }) => {
   )
 })
 
-export function releaseWhenCollected(lock: Young['lock'], id: number, path: string | undefined): void {
-  young.push({ lock, watched: { id, path } })
-  if (young.length % MANY === 0) young = young.filter((one) => !one.lock.released)
+export function releaseWhenCollected(lock: Lock): void {
+  young.push(lock)
+  if (young.length % MANY === 0) young = young.filter((one) => !one.released)
   if (scheduled) return
   scheduled = true
   setImmediate(watch).unref()
 }
 
-export function released(lock: Young['lock']): void {
+export function released(lock: Lock): void {
   // The usual case: the one that was taken last.
-  if (young.at(-1)?.lock === lock) young.pop()
+  if (young[young.length - 1] === lock) young.pop()
   else forgotten.unregister(lock)
 }
 
 function watch(): void {
   scheduled = false
-  for (const { lock, watched } of young) if (!lock.released) forgotten.register(lock, watched, lock)
+  for (const lock of young) if (!lock.released) forgotten.register(lock, lock[WATCHED](), lock)
   young = []
 }

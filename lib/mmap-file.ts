@@ -59,6 +59,7 @@ const GUARD_BY_DEFAULT = process.env['MEMMAP_GUARD'] !== 'off'
 export class MmapFile extends Region {
   readonly #path: string | undefined
   readonly #offset: number
+  #lockable: Lockable | undefined
 
   /** @internal */
   constructor(key: typeof OURS, memory: Memory, path: string | undefined, offset: number) {
@@ -171,7 +172,7 @@ export class MmapFile extends Region {
   }
 
   #toLock(): Lockable {
-    return { memory: this[MEMORY], offset: this.#offset, path: this.#path }
+    return (this.#lockable ??= { memory: this[MEMORY], offset: this.#offset, path: this.#path })
   }
 
   /** @internal */

@@ -132,10 +132,10 @@ fn ask(ticket: &Ticket) -> Result<bool> {
 }
 
 impl Table {
-    fn insert(&mut self, wanted: Wanted, file: &Arc<LockFile>, blocking: bool) -> u64 {
+    fn insert(&mut self, wanted: Wanted, file: &Arc<LockFile>, state: State, blocking: bool) -> u64 {
         self.last += 1;
         let file = Arc::clone(file);
-        let ticket = Ticket { wanted, file, state: State::Queued, thread: None, blocking, done: None };
+        let ticket = Ticket { wanted, file, state, thread: None, blocking, done: None };
         self.tickets.insert(self.last, ticket);
         self.last
     }
@@ -171,8 +171,8 @@ impl Table {
     }
 
     /// Parts that other locks of the same open file description have.
-    fn shared_with(&self, id: u64) -> Vec<Extent> {
-        let (Some(key), Some(ticket)) = (self.key(id), self.tickets.get(&id)) else { return Vec::new() };
+    fn shared_with(&self, id: u64, ticket: &Ticket) -> Vec<Extent> {
+        let key = (ticket.file.identity, ticket.wanted.kind);
         let Some(queue) = self.queues.get(&key) else { return Vec::new() };
         let others = queue.held.iter().filter(|&&other| other != id);
         self.among(others)
@@ -184,8 +184,8 @@ impl Table {
 
     /// Gives back what the system has given for a ticket.
     fn unlock(&mut self, id: u64) {
-        let others = self.shared_with(id);
         let Some(ticket) = self.tickets.get(&id) else { return };
+        let others = self.shared_with(id, ticket);
         let Wanted { kind, extent, .. } = ticket.wanted;
         // Nobody could do anything about a failure, and the system itself gives all back when the file is closed.
         let _ = sys::unlock(&ticket.file.file, kind, extent, &others);
@@ -402,28 +402,24 @@ pub fn try_lock(file: &Arc<LockFile>, wanted: Wanted) -> Result<Option<u64>> {
     file.allows(wanted.kind, wanted.mode)?;
     let key = (file.identity, wanted.kind);
     let mut table = table();
-    for _ in 0..=LOOKS_FOR_CANCELLED {
-        match table.obstacle(key, file, &wanted) {
-            None => break,
-            Some(Obstacle::Lock) => return Ok(None),
-            // Nobody wants it, and its thread is about to learn that. To say that somebody has the lock would be wrong.
-            Some(Obstacle::Cancelled) => {
-                drop(table);
-                std::thread::sleep(LOOK_AGAIN);
-                table = self::table();
-            }
+    let mut looks = 0;
+    while let Some(obstacle) = table.obstacle(key, file, &wanted) {
+        if matches!(obstacle, Obstacle::Lock) || looks == LOOKS_FOR_CANCELLED {
+            return Ok(None);
         }
-    }
-    if table.obstacle(key, file, &wanted).is_some() {
-        return Ok(None);
+        // Nobody wants it, and its thread is about to learn that. To say that somebody has the lock would be wrong.
+        looks += 1;
+        drop(table);
+        std::thread::sleep(LOOK_AGAIN);
+        table = self::table();
     }
     let Wanted { kind, mode, extent, .. } = wanted;
     match sys::try_lock(&file.file, kind, mode, extent) {
         Ok(false) => Ok(None),
         Err(cause) => Err(explain(&cause, &wanted, file)),
         Ok(true) => {
-            let id = table.insert(wanted, file, false);
-            table.hold(key, id);
+            let id = table.insert(wanted, file, State::Held, false);
+            table.queues.entry(key).or_default().held.push(id);
             Ok(Some(id))
         }
     }
@@ -444,7 +440,7 @@ pub fn start(file: &Arc<LockFile>, wanted: Wanted, blocking: bool) -> Result<Sta
     file.allows(wanted.kind, wanted.mode)?;
     let mut table = table();
     let key = (file.identity, wanted.kind);
-    let id = table.insert(wanted, file, blocking);
+    let id = table.insert(wanted, file, State::Queued, blocking);
     let waiting = &mut table.queues.entry(key).or_default().waiting;
     let first = !waiting.iter().any(|other| other.extent.overlaps(&wanted.extent));
     waiting.push_back(Waiting { id, extent: wanted.extent });
