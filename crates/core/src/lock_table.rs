@@ -5,15 +5,19 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::lock_wait;
 use crate::range_lock::{Description, Extent, Kind, LockFile, Mode, Wanted};
 use crate::sys::{self, Identity, WaitingThread};
 use crate::{Error, Result};
+
+mod deadlock;
+mod requests;
+
+pub use requests::{cancel, downgrade, end_owner, release, replaced, start, try_lock, wait, when_done, Started};
 
 /// Called once with how a wait ended, on any thread.
 pub type Done = Box<dyn FnOnce(Result<()>) + Send>;
@@ -84,13 +88,6 @@ pub(crate) struct Table {
     /// Whether the thread that calls cancelled ones back is.
     pub calling_back: bool,
 }
-
-/// How often, and after what time, `try_lock` looks whether the thread of a cancelled wait is back: 5 ms in all.
-const LOOKS_FOR_CANCELLED: usize = 50;
-const LOOK_AGAIN: Duration = Duration::from_micros(100);
-
-/// How often the table is asked for where its mutex may never be free again.
-const TRIES_AT_END: usize = 5000;
 
 static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
 /// The state of some ticket has changed that [`wait`] waits for.
@@ -358,229 +355,4 @@ impl Table {
             }
         }
     }
-
-    /// Whether a thread that stands still waits for itself: for a lock of its own, or for threads that stand still too
-    /// and wait for it.
-    fn deadlock(&self, id: u64) -> Option<Error> {
-        let me = self.tickets.get(&id)?.wanted.owner;
-        let (mut seen, mut open) = (FxHashSet::default(), vec![id]);
-        while let Some(next) = open.pop() {
-            for owner in self.waited_for(next) {
-                if owner == me {
-                    return Some(if next == id { Error::LockOverlap } else { Error::Deadlock });
-                }
-                if seen.insert(owner) {
-                    let stuck = self.tickets.iter().filter(|(_, ticket)| {
-                        ticket.blocking
-                            && ticket.wanted.owner == owner
-                            && matches!(ticket.state, State::Queued | State::Asking)
-                    });
-                    open.extend(stuck.map(|(&id, _)| id));
-                }
-            }
-        }
-        None
-    }
-
-    /// The isolates that must let go first.
-    fn waited_for(&self, id: u64) -> Vec<u64> {
-        let Some((ticket, queue)) = self.key(id).and_then(|key| Some((self.tickets.get(&id)?, self.queues.get(&key)?)))
-        else {
-            return Vec::new();
-        };
-        let holders = self.among(&queue.held).filter(|other| conflict(&other.wanted, &ticket.wanted));
-        let earlier = self
-            .among(queue.waiting.iter().map(|other| &other.id).take_while(|&&other| other != id))
-            .filter(|other| other.blocking && other.wanted.extent.overlaps(&ticket.wanted.extent));
-        holders.chain(earlier).map(|other| other.wanted.owner).collect()
-    }
-}
-
-/// Takes a lock if that can be done at once; its number. Those who wait are not asked, except where the system would mix
-/// the two up.
-pub fn try_lock(file: &Arc<LockFile>, wanted: Wanted) -> Result<Option<u64>> {
-    file.allows(wanted.kind, wanted.mode)?;
-    let key = (file.identity, wanted.kind);
-    let mut table = table();
-    let mut looks = 0;
-    while let Some(obstacle) = table.obstacle(key, file, &wanted) {
-        if matches!(obstacle, Obstacle::Lock) || looks == LOOKS_FOR_CANCELLED {
-            return Ok(None);
-        }
-        // Nobody wants it, and its thread is about to learn that. To say that somebody has the lock would be wrong.
-        looks += 1;
-        drop(table);
-        std::thread::sleep(LOOK_AGAIN);
-        table = self::table();
-    }
-    let Wanted { kind, mode, extent, .. } = wanted;
-    match sys::try_lock(&file.file, kind, mode, extent) {
-        Ok(false) => Ok(None),
-        Err(cause) => Err(explain(&cause, &wanted, file)),
-        Ok(true) => {
-            let id = table.insert(wanted, file, State::Held, false);
-            table.queues.entry(key).or_default().held.push(id);
-            Ok(Some(id))
-        }
-    }
-}
-
-/// A wait that has begun, or is over already.
-#[derive(Debug, Clone, Copy)]
-pub struct Started {
-    /// Its number, and the lock's.
-    pub id: u64,
-    /// Nobody was in the way.
-    pub held: bool,
-}
-
-/// Takes a place in the queue. Then one asks by [`wait`], with the isolate's thread standing still if `blocking`, or is
-/// told by [`when_done`].
-pub fn start(file: &Arc<LockFile>, wanted: Wanted, blocking: bool) -> Result<Started> {
-    file.allows(wanted.kind, wanted.mode)?;
-    let mut table = table();
-    let key = (file.identity, wanted.kind);
-    let id = table.insert(wanted, file, State::Queued, blocking);
-    let waiting = &mut table.queues.entry(key).or_default().waiting;
-    let first = !waiting.iter().any(|other| other.extent.overlaps(&wanted.extent));
-    waiting.push_back(Waiting { id, extent: wanted.extent });
-    if first {
-        table.advance(key);
-    }
-    let started = match table.tickets.get(&id).map(|ticket| &ticket.state) {
-        Some(State::Failed(_)) | None => Err(failure(&mut table, id)),
-        Some(state) => Ok(Started { id, held: matches!(state, State::Held) }),
-    };
-    leave(table);
-    started
-}
-
-/// Calls `done` once, when the wait is over: also where it has ended already, or is cancelled.
-pub fn when_done(id: u64, done: Done) {
-    let mut table = table();
-    let outcome = match table.tickets.get_mut(&id) {
-        Some(ticket) => match ticket.state {
-            State::Queued | State::Asking => {
-                ticket.done = Some(done);
-                return;
-            }
-            State::Failed(_) => Err(failure(&mut table, id)),
-            State::Held | State::Cancelled => Ok(()),
-        },
-        None => Ok(()),
-    };
-    table.told.push((done, outcome));
-    leave(table);
-}
-
-fn failure(table: &mut Table, id: u64) -> Error {
-    match table.tickets.remove(&id).map(|ticket| ticket.state) {
-        Some(State::Failed(error)) => error,
-        _ => Error::InvalidState("The lock was released".into()),
-    }
-}
-
-/// Stands still until the lock is there, but no longer than `limit`; whether it is.
-pub fn wait(id: u64, limit: Duration) -> Result<bool> {
-    let deadline = Instant::now() + limit;
-    let mut table = table();
-    loop {
-        match table.tickets.get(&id).map(|ticket| (&ticket.state, ticket.blocking)) {
-            Some((State::Held, _)) => return Ok(true),
-            Some((State::Queued | State::Asking, blocking)) => {
-                if let Some(error) = blocking.then(|| table.deadlock(id)).flatten() {
-                    cancel_in(&mut table, id);
-                    leave(table);
-                    return Err(error);
-                }
-            }
-            _ => return Err(failure(&mut table, id)),
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(false);
-        }
-        table.standing += 1;
-        table = CHANGED.wait_timeout(table, left).unwrap_or_else(PoisonError::into_inner).0;
-        table.standing -= 1;
-    }
-}
-
-fn cancel_in(table: &mut Table, id: u64) {
-    let Some(ticket) = table.tickets.get_mut(&id) else { return };
-    match ticket.state {
-        State::Held => {
-            table.unlock(id);
-            table.remove(id);
-        }
-        State::Asking if ticket.thread.is_some() => {
-            ticket.state = State::Cancelled;
-            ticket.blocking = false;
-            let done = ticket.done.take();
-            table.told.extend(done.map(|done| (done, Ok(()))));
-            lock_wait::call_back(table, id);
-        }
-        State::Cancelled => {}
-        State::Queued | State::Asking | State::Failed(_) => {
-            let done = table.remove(id).and_then(|ticket| ticket.done);
-            table.told.extend(done.map(|done| (done, Ok(()))));
-        }
-    }
-}
-
-/// Gives up a wait; or the lock, if it has come already.
-pub fn cancel(id: u64) {
-    let mut table = table();
-    cancel_in(&mut table, id);
-    leave(table);
-}
-
-/// Gives a lock back. Nothing happens if that was done before.
-pub fn release(id: u64) {
-    cancel(id);
-}
-
-/// Makes an exclusive lock a shared one, without letting go of it in between.
-pub fn downgrade(id: u64) -> Result<()> {
-    let mut table = table();
-    let Some(key) = table.key(id) else { return Err(Error::InvalidState("The lock was released".into())) };
-    let Some(ticket) = table.tickets.get_mut(&id) else { return Ok(()) };
-    if ticket.wanted.mode == Mode::Exclusive {
-        ticket.file.allows(ticket.wanted.kind, Mode::Shared)?;
-        sys::downgrade(&ticket.file.file, ticket.wanted.kind, ticket.wanted.extent)
-            .map_err(|cause| explain(&cause, &ticket.wanted, &ticket.file))?;
-        ticket.wanted.mode = Mode::Shared;
-        table.advance(key);
-    }
-    leave(table);
-    Ok(())
-}
-
-/// Whether the path that was locked names another file by now.
-pub fn replaced(id: u64) -> bool {
-    // Asking the system may take its time: not under the mutex.
-    let file = table().tickets.get(&id).map(|ticket| Arc::clone(&ticket.file));
-    file.is_some_and(|file| file.replaced())
-}
-
-/// An isolate has ended: nobody can release its locks, or wait, any more.
-pub fn end_owner(owner: u64) {
-    // The process may be ending as well. Windows has then stopped all other threads, whatever they hold; and the system
-    // lets go of all locks anyway.
-    let Some(mut table) = (0..TRIES_AT_END).find_map(|_| match TABLE.try_lock() {
-        Ok(table) => Some(table),
-        Err(TryLockError::Poisoned(table)) => Some(table.into_inner()),
-        Err(TryLockError::WouldBlock) => {
-            std::thread::sleep(Duration::from_micros(100));
-            None
-        }
-    }) else {
-        return;
-    };
-    let theirs: Vec<u64> =
-        table.tickets.iter().filter(|(_, ticket)| ticket.wanted.owner == owner).map(|(&id, _)| id).collect();
-    for id in theirs {
-        cancel_in(&mut table, id);
-    }
-    leave(table);
 }
