@@ -15,6 +15,8 @@ import {
   regionReadOnly,
   stringTooLong,
 } from './errors.ts'
+import { faultOfRegion } from './faults.ts'
+import type { Fault } from './faults.ts'
 import { Indexes } from './indexes.ts'
 import { ByteLines, checkLineEncoding, textLines } from './lines.ts'
 import type { Lines } from './lines.ts'
@@ -92,6 +94,26 @@ export abstract class Region extends ScalarAccess implements Disposable {
   /** Bytes in the region; 0 once closed. */
   get byteLength(): number {
     return this[MEMORY].byteLength
+  }
+
+  /**
+   * The first page that the system could not supply; `null` if there was none, and once closed. From then on every method
+   * throws `ERR_REGION_FAULTED`, and raw windows read zeros there. `refresh()` maps what is there now, and clears it.
+   *
+   * The channel `memmap:fault` of `node:diagnostics_channel` gets a {@link FaultMessage} once for each region. Windows: never
+   * set, since a mapped file cannot become shorter there.
+   *
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * const log = MmapFile.open('access.log')
+   * if (log.fault !== null) console.log(log.fault.cause, 'at', log.fault.offset)
+   * ```
+   */
+  get fault(): Fault | null {
+    const memory = this[MEMORY]
+    return memory.closed ? null : faultOfRegion(memory.region)
   }
 
   /** What was asked for at `open`. */

@@ -50,7 +50,7 @@ impl Mapping {
             // this same mapping: copy allows overlap.
             unsafe { std::ptr::copy(self.address(start), target.as_mut_ptr(), target.len()) };
         }
-        self.check()
+        self.check_range(offset, target.len() as u64)
     }
 
     /// Copies in.
@@ -61,7 +61,7 @@ impl Mapping {
             // SAFETY: as in `read`; the pages take stores, since access is not `read`.
             unsafe { std::ptr::copy(source.as_ptr(), self.address(start), source.len()) };
         }
-        self.check()
+        self.check_range(offset, source.len() as u64)
     }
 
     /// Fills with one byte, or with a pattern again and again, the last time cut where the range ends.
@@ -88,7 +88,7 @@ impl Mapping {
                 }
             }
         }
-        self.check()
+        self.check_range(offset, len as u64)
     }
 
     /// Moves a part of the region to another place in it, as memmove(3).
@@ -100,19 +100,20 @@ impl Mapping {
             // SAFETY: both ranges lie in the mapping, whose pages take stores; copy allows overlap.
             unsafe { std::ptr::copy(self.address(from), self.address(to), len) };
         }
-        self.check()
+        self.check_range(source, len as u64)?;
+        self.check_range(destination, len as u64)
     }
 
     /// Whether the region holds just these bytes.
     pub fn equals(&self, other: &[u8]) -> Result<bool> {
         let same = self.bytes(0, self.len())? == other;
-        self.check().map(|()| same)
+        self.check_range(0, self.len() as u64).map(|()| same)
     }
 
     /// Whether two regions hold the same bytes.
     pub fn equals_mapping(&self, other: &Self) -> Result<bool> {
         let same = self.bytes(0, self.len())? == other.bytes(0, other.len())?;
-        self.check()?;
-        other.check().map(|()| same)
+        self.check_range(0, self.len() as u64)?;
+        other.check_range(0, other.len() as u64).map(|()| same)
     }
 }

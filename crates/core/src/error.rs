@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::fault::News;
 use crate::sys;
 
 /// What every fallible function of this crate returns.
@@ -22,6 +23,8 @@ pub enum Error {
     Faulted {
         /// Byte in the region where the first fault happened.
         offset: u64,
+        /// For the first one who hears of it.
+        news: Option<Box<News>>,
     },
     /// Somebody else has the file mapped, and this system cannot change its length then.
     Busy,
@@ -145,7 +148,7 @@ impl fmt::Display for Error {
                 "The region was opened with access 'read'; open it with 'write' to change the file, \
                  or with 'copy' to change a private copy",
             ),
-            Self::Faulted { offset } => write!(
+            Self::Faulted { offset, .. } => write!(
                 f,
                 "The system could not supply the page at offset {offset}: the file was truncated, the disk is full \
                  or reading failed; call refresh() to map what is there now"

@@ -6,7 +6,7 @@
 //!
 //! Everything [`supply`] touches is an atomic or a system call that may be made in a signal handler.
 
-use std::sync::atomic::{fence, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{fence, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::status;
@@ -17,6 +17,13 @@ const NO_FAULT: u64 = u64::MAX;
 /// would otherwise run into the system's limit on maps, where the process dies after all.
 const FAULTS_BY_PAGE: u32 = 16;
 const SLOTS: usize = 256;
+
+/// The handler could not ask the file.
+pub(crate) const UNKNOWN: u32 = 0;
+/// The file ends before the page.
+pub(crate) const BEHIND_THE_END: u32 = 1;
+/// The file has the page, and the system could not supply it.
+pub(crate) const INSIDE: u32 = 2;
 
 /// One guarded range. `sequence` is odd while its owner changes the fields.
 struct Slot {
@@ -30,6 +37,12 @@ struct Slot {
     status: AtomicPtr<AtomicI32>,
     faults: AtomicU32,
     first: AtomicU64,
+    /// Of the first fault: bytes that were replaced, why as far as the handler knows, when (stored last).
+    replaced: AtomicU64,
+    cause: AtomicU32,
+    at: AtomicU64,
+    /// Whether somebody was told of it.
+    told: AtomicBool,
 }
 
 impl Slot {
@@ -44,6 +57,19 @@ impl Slot {
             status: AtomicPtr::new(std::ptr::null_mut()),
             faults: AtomicU32::new(0),
             first: AtomicU64::new(NO_FAULT),
+            replaced: AtomicU64::new(0),
+            cause: AtomicU32::new(UNKNOWN),
+            at: AtomicU64::new(0),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes note of a fault, if it is the first.
+    fn note(&self, offset: u64, replaced: u64, cause: u32) {
+        if self.first.compare_exchange(NO_FAULT, offset, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.replaced.store(replaced, Ordering::Relaxed);
+            self.cause.store(cause, Ordering::Relaxed);
+            self.at.store(sys::milliseconds_since_1970().max(1), Ordering::Release);
         }
     }
 
@@ -155,6 +181,8 @@ impl Guarded {
             slot.status.store(std::ptr::from_ref(status).cast_mut(), Ordering::Relaxed);
             slot.faults.store(0, Ordering::Relaxed);
             slot.first.store(NO_FAULT, Ordering::Relaxed);
+            slot.at.store(0, Ordering::Relaxed);
+            slot.told.store(false, Ordering::Relaxed);
             slot.start.store(range.start, Ordering::Relaxed);
             slot.end.store(range.start + range.len, Ordering::Relaxed);
         });
@@ -170,10 +198,59 @@ impl Guarded {
         });
     }
 
+    /// The file behind the range, -1 if there is none (any more).
+    pub(crate) fn descriptor(&self) -> i32 {
+        self.slot.descriptor.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the range were found missing without a signal: a fault all the same.
+    pub(crate) fn found_missing(&self, offset: u64, missing: u64) {
+        self.slot.note(offset, missing, BEHIND_THE_END);
+        // SAFETY: status cells are never freed, and this one is the range's for as long as it is under guard.
+        if let Some(word) = unsafe { self.slot.status.load(Ordering::Relaxed).as_ref() } {
+            status::set_faulted(word);
+        }
+    }
+
+    /// The first fault, as the handler saw it.
+    pub(crate) fn first(&self) -> Option<FirstFault> {
+        let offset = self.first_fault()?;
+        // Another thread may be in its handler just now, between the two.
+        for _ in 0..10_000 {
+            if self.slot.at.load(Ordering::Acquire) != 0 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        Some(FirstFault {
+            offset,
+            replaced: self.slot.replaced.load(Ordering::Relaxed),
+            cause: self.slot.cause.load(Ordering::Relaxed),
+            at: self.slot.at.load(Ordering::Acquire),
+        })
+    }
+
+    /// Whether nobody was told of the fault until now.
+    pub(crate) fn is_news(&self) -> bool {
+        !self.slot.told.swap(true, Ordering::AcqRel)
+    }
+
     /// How far behind the start of the range the first fault was.
     pub fn first_fault(&self) -> Option<u64> {
         Some(self.slot.first.load(Ordering::Acquire)).filter(|&first| first != NO_FAULT)
     }
+}
+
+/// What the handler knows of a fault.
+pub(crate) struct FirstFault {
+    /// From the start of the range.
+    pub offset: u64,
+    /// Bytes from there on that were replaced by zeros.
+    pub replaced: u64,
+    /// [`BEHIND_THE_END`], [`INSIDE`] or [`UNKNOWN`].
+    pub cause: u32,
+    /// Milliseconds since 1970.
+    pub at: u64,
 }
 
 impl Drop for Guarded {
@@ -212,26 +289,29 @@ pub unsafe fn supply(address: usize, granule: usize) -> bool {
 fn replace(slot: &Slot, range: &Range, address: usize, granule: usize) -> bool {
     let page = address & !(granule - 1);
     let offset = (address - range.start) as u64;
+    let from = page.max(range.start);
+    let length = sys::length_of_descriptor(range.descriptor);
+    let behind = length.map(|length| range.position + (from - range.start) as u64 >= length);
+    let cause = match behind {
+        None => UNKNOWN,
+        Some(true) => BEHIND_THE_END,
+        Some(false) => INSIDE,
+    };
+    let faults = slot.faults.fetch_add(1, Ordering::AcqRel) + 1;
+    // Inside the file that page only, since the next may be there; behind its end nothing will come back.
+    let to = match cause {
+        INSIDE if faults < FAULTS_BY_PAGE => (from + granule).min(range.end),
+        _ => range.end,
+    };
     // The flag first, then the memory: in the other order another thread could read the replaced
     // zeros while the flag still says that all is well.
-    let _ = slot.first.compare_exchange(NO_FAULT, offset, Ordering::AcqRel, Ordering::Acquire);
-    let faults = slot.faults.fetch_add(1, Ordering::AcqRel) + 1;
+    slot.note(offset, (to - address) as u64, cause);
     // SAFETY: status cells are never freed; the range's owner keeps this one for as long as anybody
     // may touch the range, and somebody just did.
     if let Some(word) = unsafe { range.status.as_ref() } {
         status::set_faulted(word);
     }
     fence(Ordering::SeqCst);
-
-    let from = page.max(range.start);
-    let one = (from + granule).min(range.end);
-    let to = match sys::length_of_descriptor(range.descriptor) {
-        _ if faults >= FAULTS_BY_PAGE => range.end,
-        None => range.end,
-        // Behind the end of the file nothing will come back: all of it at once.
-        Some(length) if range.position + (from - range.start) as u64 >= length => range.end,
-        Some(_) => one,
-    };
     // SAFETY: [from, to) lies in a range that was in the table when the access failed, and whose owner keeps
     // it for as long as that access goes on.
     unsafe { sys::map_zeros_over(from, to - from, range.writable) }

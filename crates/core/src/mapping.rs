@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{fence, AtomicBool, Ordering};
 use std::sync::Arc;
 
+use crate::fault;
 use crate::guard::{Guarded, GuardedRange};
 use crate::map_budget::Counted;
 use crate::mappings::Listed;
@@ -259,7 +260,22 @@ impl Mapping {
             return Ok(());
         }
         let first = self.guarded.as_ref().and_then(Guarded::first_fault).unwrap_or(0);
-        Err(Error::Faulted { offset: first.saturating_sub(self.lead as u64) })
+        Err(fault::faulted(self, first.saturating_sub(self.lead as u64)))
+    }
+
+    /// Its place in the guard's table.
+    pub(crate) fn guarded(&self) -> Option<&Guarded> {
+        self.guarded.as_ref()
+    }
+
+    /// The class of the region.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.listed.info().map_or("Region", |info| info.kind)
+    }
+
+    /// Path or name, if it has one.
+    pub(crate) fn label(&self) -> Option<std::path::PathBuf> {
+        self.listed.info().and_then(|info| info.path)
     }
 
     /// Whether a page vanished.

@@ -53,6 +53,11 @@ impl Listed {
         }
     }
 
+    /// What the entry says.
+    pub fn info(&self) -> Option<MappingInfo> {
+        LIST.lock().unwrap_or_else(PoisonError::into_inner).entries[self.0].clone()
+    }
+
     /// Marks the entry as closed.
     pub fn close(&self) {
         let mut list = LIST.lock().unwrap_or_else(PoisonError::into_inner);

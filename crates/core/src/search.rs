@@ -15,7 +15,9 @@ impl Mapping {
     /// Position of the first match that lies wholly in the range.
     pub fn index_of(&self, start: u64, end: u64, needle: &[u8]) -> Result<Option<u64>> {
         let found = find(self.window(start, end)?, needle);
-        self.check()?;
+        // What was looked at: up to the match.
+        let looked = found.map_or(end.saturating_sub(start), |index| (index + needle.len()) as u64);
+        self.check_range(start, looked)?;
         Ok(found.map(|index| start + index as u64))
     }
 
@@ -26,7 +28,8 @@ impl Mapping {
             [byte] => memrchr(*byte, haystack),
             _ => memmem::rfind(haystack, needle),
         };
-        self.check()?;
+        let from = found.map_or(start, |index| start + index as u64);
+        self.check_range(from, end.saturating_sub(from))?;
         Ok(found.map(|index| start + index as u64))
     }
 
@@ -38,7 +41,7 @@ impl Mapping {
             [byte] => memchr_iter(*byte, haystack).count(),
             _ => memmem::find_iter(haystack, needle).count(),
         };
-        self.check()?;
+        self.check_range(start, end.saturating_sub(start))?;
         Ok(count as u64)
     }
 
@@ -51,7 +54,8 @@ impl Mapping {
             [byte] => store(memchr_iter(*byte, haystack), start, out),
             _ => store(memmem::find_iter(haystack, needle), start, out),
         };
-        self.check()?;
+        let looked = if filled < out.len() { end } else { out.last().map_or(end, |&last| last as u64) };
+        self.check_range(start, looked.saturating_sub(start))?;
         Ok(filled)
     }
 }

@@ -133,7 +133,9 @@ fn a_store_that_finds_no_space_is_an_error_at_its_page_and_a_thousand_cost_few_m
         let file = mmap_file::open(Source::Path(&path), wanted).unwrap();
         let mapping = file.mapping();
         mapping.fill(0, 100, b"first").unwrap();
-        let Err(Error::Faulted { offset }) = mapping.fill(0, 2 << 20, b"x") else { panic!("there is no space for it") };
+        let Err(Error::Faulted { offset, .. }) = mapping.fill(0, 2 << 20, b"x") else {
+            panic!("there is no space for it")
+        };
         assert!((500 << 10..=1 << 20).contains(&offset), "{offset}");
         assert_eq!(offset % 4096, 0);
 
@@ -146,7 +148,7 @@ fn a_store_that_finds_no_space_is_an_error_at_its_page_and_a_thousand_cost_few_m
         }
         let after = memmap_core::sys::map_count().unwrap();
         assert!(after <= before + 50, "{after} maps after {before}");
-        let Err(Error::Faulted { offset: still }) = mapping.check() else { panic!("it stays faulted") };
+        let Err(Error::Faulted { offset: still, .. }) = mapping.check() else { panic!("it stays faulted") };
         assert_eq!(still, offset, "the first fault is the one that is told");
         assert_eq!(code(file.flush(0, 1).run(true)), "ERR_REGION_FAULTED");
     });

@@ -25,7 +25,7 @@ fn byte(mapping: &Mapping, at: usize) -> u8 {
 
 fn first_fault(mapping: &Mapping) -> Option<usize> {
     match mapping.check() {
-        Err(Error::Faulted { offset }) => Some(offset as usize),
+        Err(Error::Faulted { offset, .. }) => Some(offset as usize),
         Err(other) => panic!("{other:?}"),
         Ok(()) => None,
     }
@@ -110,7 +110,7 @@ fn the_calls_that_copy_and_search_throw_instead_of_taking_zeros() {
                 let file = open(&path, access);
                 truncate(&path, 10 * page());
                 let outcome = call(file.mapping());
-                let Err(Error::Faulted { offset }) = outcome else { panic!("{name} {access:?}: {outcome:?}") };
+                let Err(Error::Faulted { offset, .. }) = outcome else { panic!("{name} {access:?}: {outcome:?}") };
                 assert!((10 * page()..len).contains(&(offset as usize)), "{name}: {offset}");
                 // memmove(3) may go either way.
                 if matches!(name, "equals" | "indexOf" | "count") {

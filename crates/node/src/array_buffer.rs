@@ -18,7 +18,7 @@ const STORES_KILL: Error = Error::ZeroCopyUnavailable(
 );
 
 /// A JavaScript value as it is, in and out.
-pub struct Raw(sys::napi_value);
+pub struct Raw(pub sys::napi_value);
 
 impl From<sys::napi_value> for Raw {
     fn from(value: sys::napi_value) -> Self {

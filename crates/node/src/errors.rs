@@ -7,6 +7,8 @@ use memmap_core::{sys as system, Error};
 use napi::bindgen_prelude::ToNapiValue;
 use napi::{check_status, sys, Env, Result, Status};
 
+use crate::fault;
+
 /// Runs a call from JavaScript: what fails is thrown there, and a panic (a bug of ours) is an error too,
 /// since unwinding into V8 would end the process.
 pub fn call<T>(env: Env, work: impl FnOnce() -> memmap_core::Result<T>) -> Result<T> {
@@ -54,9 +56,12 @@ fn throw(env: Env, error: &Error) -> napi::Error {
     }
 }
 
-/// The JavaScript error object for an error of the core.
+/// The JavaScript error object for an error of the core. Who listens for faults hears of them first.
 pub fn to_js(env: Env, error: &Error) -> Result<sys::napi_value> {
     let env = env.raw();
+    if let Error::Faulted { news: Some(news), .. } = error {
+        fault::tell(env, news);
+    }
     // SAFETY: the calls get live handles of the current scope, made just before them, and each status is
     // looked at before what it made is used.
     unsafe {

@@ -8,6 +8,7 @@ mod array_buffer;
 mod background;
 mod bytes;
 mod errors;
+mod fault;
 mod flush;
 mod held;
 mod limits;

@@ -209,6 +209,34 @@ pub fn length_of_descriptor(descriptor: i32) -> Option<u64> {
     }
 }
 
+/// Now; may be called in a signal handler.
+///
+/// # References
+/// - [clock_gettime(3)](https://man7.org/linux/man-pages/man3/clock_gettime.3.html)
+pub fn milliseconds_since_1970() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills the structure, which is valid as it is.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+/// Bytes left on the file system of a file.
+///
+/// # References
+/// - [statvfs(3)](https://man7.org/linux/man-pages/man3/statvfs.3.html)
+pub fn space_left(descriptor: i32) -> Option<u64> {
+    let mut facts = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the call fills the structure when it returns 0; a descriptor that is none is an error.
+    unsafe {
+        if descriptor < 0 || libc::fstatvfs(descriptor, facts.as_mut_ptr()) != 0 {
+            return None;
+        }
+        let facts = facts.assume_init();
+        #[allow(clippy::unnecessary_cast, reason = "the fields are narrower on macOS")]
+        Some(facts.f_bavail as u64 * facts.f_frsize as u64)
+    }
+}
+
 /// Puts zeroed memory of this process over pages of a range of ours; may be called in a signal handler.
 ///
 /// # Safety

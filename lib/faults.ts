@@ -1,0 +1,48 @@
+// Faults: what became of a page that the system could not supply, and telling of it.
+
+import { channel } from 'node:diagnostics_channel'
+
+import * as native from '#binding'
+
+/** Why a page could not be supplied: the file became shorter, the disk was full, or reading failed. */
+export type FaultCause = 'truncated' | 'no-space' | 'io'
+
+/** The first page of a region that the system could not supply. */
+export interface Fault {
+  /** Byte in the region that was missed. */
+  readonly offset: number
+  /** Bytes from there on that read as zeros since. */
+  readonly byteLength: number
+  readonly cause: FaultCause
+  readonly at: Date
+}
+
+/** What the channel `memmap:fault` of `node:diagnostics_channel` gets, once for a region that has faulted. */
+export interface FaultMessage {
+  /** The class of the region. */
+  readonly kind: string
+  /** Its path or name; none where it has none. */
+  readonly path: string | undefined
+  readonly fault: Fault
+}
+
+const CHANNEL = channel('memmap:fault')
+const CAUSES: readonly FaultCause[] = ['truncated', 'no-space', 'io']
+const numbers = new Float64Array(3)
+
+export function faultOf(cause: string, offset: number, byteLength: number, at: number): Fault {
+  return { offset, byteLength, cause: CAUSES.find((one) => one === cause) ?? 'io', at: new Date(at) }
+}
+
+/** The first fault of a region, by its number. */
+export function faultOfRegion(region: number): Fault | null {
+  const cause = native.fault(region, numbers)
+  return cause === null ? null : faultOf(cause, numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 0)
+}
+
+// The addon tells of a fault just before it throws the first error for it.
+native.onFault((kind, path, cause, offset, byteLength, at) => {
+  if (!CHANNEL.hasSubscribers) return
+  const message: FaultMessage = { kind, path: path ?? undefined, fault: faultOf(cause, offset, byteLength, at) }
+  CHANNEL.publish(message)
+})
