@@ -22,6 +22,13 @@ for (const access of ['read', 'write', 'copy']) {
   }
 }
 
+for (const access of ['read', 'write', 'copy']) {
+  onPosix(`what nobody can see is as docs/guarantees.md says: '${access}'`, async (t) => {
+    const child = await runChild(program('unseen'), [tmpFile(t), access])
+    t.deepEqual(ending(child), WELL)
+  })
+}
+
 const TRIALS = 1000
 const METHODS = ['indexOf', 'lastIndexOf', 'count', 'lines', 'slice', 'toString', 'equals', 'indexesOf']
 for (const method of METHODS) {
