@@ -32,8 +32,6 @@ pub fn on_fault(env: Env, listener: Raw) -> Result<()> {
 /// The first fault of a region: its cause, and in `out` offset, byteLength and time; none if it has none.
 #[napi]
 pub fn fault(env: Env, region: f64, mut out: Float64ArraySlice) -> Result<Option<String>> {
-    // SAFETY: `out` is lib/memory.ts's own array, and no JavaScript looks at it during this call: the listener gets numbers.
-    let out = unsafe { out.as_mut() };
     let found = call(env, || {
         let mapping = regions::mapping(region)?;
         Ok(mapping.fault().map(|fault| (fault, mapping.news())))
@@ -43,7 +41,9 @@ pub fn fault(env: Env, region: f64, mut out: Float64ArraySlice) -> Result<Option
         tell(env.raw(), &news);
     }
     let Fault { offset, len, cause, at } = fault;
-    if let [first, second, third, ..] = out {
+    // Only now: the listener may ask for a fault as well, with the same array.
+    // SAFETY: `out` is lib/faults.ts's own, and no JavaScript runs from here on.
+    if let [first, second, third, ..] = unsafe { out.as_mut() } {
         (*first, *second, *third) = (offset as f64, len as f64, at as f64);
     }
     Ok(Some(cause.name().to_owned()))
