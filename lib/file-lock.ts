@@ -169,7 +169,11 @@ export class FileLock implements Disposable {
     const signal = args.signal('options.signal', given.signal)
     signal?.throwIfAborted()
     const id = begin(request, 0)
-    if (id < 0) await granted(-id, request, timeout, signal)
+    if (id < 0) {
+      // A promise that cannot be made must not leave a place in the queue behind.
+      const done = lockGranted(-id)
+      await granted(-id, done, request, timeout, signal)
+    }
     return new FileLock(OURS, Math.abs(id), request)
   }
 
@@ -315,7 +319,22 @@ function begin({ lockable, flags, start, end }: Request, more: number): number {
   return native.startLockFile(lockable.path, lockable.bytes, lockable.descriptor, flags | more, start, end)
 }
 
-function granted(id: number, request: Request, timeout: number, signal: AbortSignal | undefined): Promise<void> {
+function lockGranted(id: number): Promise<Error | null> {
+  try {
+    return native.lockGranted(id)
+  } catch (error) {
+    native.releaseLock(id)
+    throw error
+  }
+}
+
+function granted(
+  id: number,
+  done: Promise<Error | null>,
+  request: Request,
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const deadline = performance.now() + timeout
     let timer: NodeJS.Timeout | undefined
@@ -336,7 +355,7 @@ function granted(id: number, request: Request, timeout: number, signal: AbortSig
       else timer = setTimeout(arm, Math.min(Math.ceil(left), LONGEST_TIMER_MS))
     }
     signal?.addEventListener('abort', aborted, { once: true })
-    native.lockGranted(id).then((failure) => {
+    done.then((failure) => {
       // After giving up, nobody listens any more.
       end()
       if (failure === null) resolve()
