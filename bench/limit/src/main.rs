@@ -63,9 +63,9 @@ impl Kept {
 }
 
 fn main() -> Result<()> {
-    if let [_, flag, path, rounds] = std::env::args().collect::<Vec<_>>().as_slice() {
+    if let [_, flag, path, rounds, way] = std::env::args().collect::<Vec<_>>().as_slice() {
         if flag == "--answer" {
-            return shared::answer(path, rounds.parse()?);
+            return shared::answer(path, rounds.parse()?, shared::Way::of(way)?);
         }
     }
     let mut kept = Kept::default();
@@ -98,7 +98,7 @@ fn run(words: &[&str], kept: &mut Kept) -> Answer {
         }
         ["move", path, bytes] => move_within(kept.write(path)?, bytes.parse()?),
         ["segments", name, times, bytes] => shared::segments(name, times.parse()?, bytes.parse()?),
-        ["ping-pong", path, rounds] => shared::ping_pong(path, rounds.parse()?),
+        ["ping-pong", path, rounds, way] => shared::ping_pong(path, rounds.parse()?, shared::Way::of(way)?),
         ["lock-pairs", path, times] => locks::pairs(path, times.parse()?),
         ["lock-opens", path, times] => locks::opens(path, times.parse()?),
         ["lock-wait", path] => locks::wait(path),

@@ -54,31 +54,73 @@ fn word(map: &MmapRaw, index: usize) -> &AtomicI32 {
     unsafe { AtomicI32::from_ptr(map.as_mut_ptr().cast::<i32>().add(index)) }
 }
 
+/// How the two spin: by a load and then a store, or by a compare_exchange, which takes the line at once.
+#[derive(Clone, Copy)]
+pub enum Way {
+    LoadAndStore,
+    CompareExchange,
+}
+
+impl Way {
+    pub fn of(name: &str) -> Result<Way> {
+        match name {
+            "load and store" => Ok(Way::LoadAndStore),
+            "compareExchange" => Ok(Way::CompareExchange),
+            _ => Err(format!("no way to spin: {name}").into()),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Way::LoadAndStore => "load and store",
+            Way::CompareExchange => "compareExchange",
+        }
+    }
+}
+
 /// The answering side, in a process of its own.
-pub fn answer(path: &str, rounds: i32) -> Result<()> {
+pub fn answer(path: &str, rounds: i32, way: Way) -> Result<()> {
     let map = map(path)?;
     let turn = word(&map, TURN);
     word(&map, READY).store(1, Ordering::SeqCst);
-    for now in (1..2 * rounds).step_by(2) {
-        while turn.load(Ordering::SeqCst) != now {}
-        turn.store(now + 1, Ordering::SeqCst);
+    match way {
+        Way::LoadAndStore => {
+            for now in (1..2 * rounds).step_by(2) {
+                while turn.load(Ordering::SeqCst) != now {}
+                turn.store(now + 1, Ordering::SeqCst);
+            }
+        }
+        Way::CompareExchange => {
+            for now in (1..2 * rounds).step_by(2) {
+                while turn.compare_exchange(now, now + 1, Ordering::SeqCst, Ordering::SeqCst).is_err() {}
+            }
+        }
     }
     Ok(())
 }
 
 /// One asks, the other answers; nanoseconds there and back.
-pub fn ping_pong(path: &str, rounds: i32) -> Answer {
+pub fn ping_pong(path: &str, rounds: i32, way: Way) -> Answer {
     let _ = std::fs::remove_file(path);
     let map = map(path)?;
-    let mut partner = Command::new(std::env::current_exe()?).args(["--answer", path, &rounds.to_string()]).spawn()?;
+    let arguments = ["--answer", path, &rounds.to_string(), way.name()];
+    let mut partner = Command::new(std::env::current_exe()?).args(arguments).spawn()?;
     while word(&map, READY).load(Ordering::SeqCst) == 0 {
         std::thread::yield_now();
     }
     let turn = word(&map, TURN);
-    let (nanoseconds, ()) = timed(usize::try_from(rounds)?, || {
-        for now in (1..2 * rounds).step_by(2) {
-            turn.store(now, Ordering::SeqCst);
-            while turn.load(Ordering::SeqCst) != now + 1 {}
+    let (nanoseconds, ()) = timed(usize::try_from(rounds)?, || match way {
+        Way::LoadAndStore => {
+            for now in (1..2 * rounds).step_by(2) {
+                turn.store(now, Ordering::SeqCst);
+                while turn.load(Ordering::SeqCst) != now + 1 {}
+            }
+        }
+        Way::CompareExchange => {
+            for now in (0..2 * rounds).step_by(2) {
+                while turn.compare_exchange(now, now + 1, Ordering::SeqCst, Ordering::SeqCst).is_err() {}
+            }
+            while turn.load(Ordering::SeqCst) != 2 * rounds {}
         }
     });
     partner.wait()?;
