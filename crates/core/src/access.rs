@@ -1,5 +1,6 @@
 //! Copying into, out of and inside a mapping: bounds first, then the work, then whether a page vanished.
 
+use crate::sys;
 use crate::{Access, Error, Mapping, Protection, Result};
 
 impl Mapping {
@@ -42,13 +43,19 @@ impl Mapping {
         Ok(unsafe { std::slice::from_raw_parts(self.address(start), len) })
     }
 
+    /// Does work on memory of the region that owns nothing: see [`sys::touching`]. A page that could not be supplied is
+    /// this region's fault, or that of a view of another one that the work was given.
+    pub(crate) fn touch<R>(&self, work: impl FnOnce() -> R) -> Result<R> {
+        sys::touching(work).ok_or_else(|| self.check().err().unwrap_or_else(|| Error::raw("read", sys::EIO)))
+    }
+
     /// Copies out.
     pub fn read(&self, offset: u64, target: &mut [u8]) -> Result<()> {
         let start = self.within(offset, target.len())?;
         if !target.is_empty() {
             // SAFETY: both ranges exist: `within` the mapping, and the caller's slice, which may be a view of
             // this same mapping: copy allows overlap.
-            unsafe { std::ptr::copy(self.address(start), target.as_mut_ptr(), target.len()) };
+            self.touch(|| unsafe { std::ptr::copy(self.address(start), target.as_mut_ptr(), target.len()) })?;
         }
         self.check_range(offset, target.len() as u64)
     }
@@ -59,7 +66,7 @@ impl Mapping {
         self.check()?;
         if !source.is_empty() {
             // SAFETY: as in `read`; the pages take stores, since access is not `read`.
-            unsafe { std::ptr::copy(source.as_ptr(), self.address(start), source.len()) };
+            self.touch(|| unsafe { std::ptr::copy(source.as_ptr(), self.address(start), source.len()) })?;
         }
         self.check_range(offset, source.len() as u64)
     }
@@ -73,19 +80,19 @@ impl Mapping {
             [] => return Err(Error::OutOfRange("an empty pattern fills nothing".into())),
             _ if len == 0 => {}
             // SAFETY: `within` the mapping, whose pages take stores.
-            [byte] => unsafe { target.write_bytes(*byte, len) },
+            [byte] => self.touch(|| unsafe { target.write_bytes(*byte, len) })?,
             _ => {
                 let mut done = pattern.len().min(len);
                 // SAFETY: as above; each step copies what was filled to what follows it, never further than `len`.
                 // The pattern may be a view of this range, so the first copy allows overlap.
-                unsafe {
+                self.touch(|| unsafe {
                     std::ptr::copy(pattern.as_ptr(), target, done);
                     while done < len {
                         let step = done.min(len - done);
                         std::ptr::copy_nonoverlapping(target, target.add(done), step);
                         done += step;
                     }
-                }
+                })?;
             }
         }
         self.check_range(offset, len as u64)
@@ -98,7 +105,7 @@ impl Mapping {
         self.check()?;
         if len > 0 {
             // SAFETY: both ranges lie in the mapping, whose pages take stores; copy allows overlap.
-            unsafe { std::ptr::copy(self.address(from), self.address(to), len) };
+            self.touch(|| unsafe { std::ptr::copy(self.address(from), self.address(to), len) })?;
         }
         self.check_range(source, len as u64)?;
         self.check_range(destination, len as u64)
@@ -106,13 +113,15 @@ impl Mapping {
 
     /// Whether the region holds just these bytes.
     pub fn equals(&self, other: &[u8]) -> Result<bool> {
-        let same = self.bytes(0, self.len())? == other;
+        let bytes = self.bytes(0, self.len())?;
+        let same = self.touch(|| bytes == other)?;
         self.check_range(0, self.len() as u64).map(|()| same)
     }
 
     /// Whether two regions hold the same bytes.
     pub fn equals_mapping(&self, other: &Self) -> Result<bool> {
-        let same = self.bytes(0, self.len())? == other.bytes(0, other.len())?;
+        let (ours, theirs) = (self.bytes(0, self.len())?, other.bytes(0, other.len())?);
+        let same = self.touch(|| ours == theirs)?;
         self.check_range(0, self.len() as u64)?;
         other.check_range(0, other.len() as u64).map(|()| same)
     }

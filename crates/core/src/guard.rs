@@ -4,6 +4,8 @@
 //! by `sys`) asks [`supply`] whose address it was. If one of our ranges has it, that region's status
 //! word is flagged and the missing pages are replaced; otherwise the signal is somebody else's.
 //!
+//! On Windows pages cannot be replaced under an access; there our own work is broken off instead (`sys::touching`).
+//!
 //! Everything [`supply`] touches is an atomic or a system call that may be made in a signal handler.
 
 use std::sync::atomic::{fence, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -13,6 +15,7 @@ use crate::status;
 use crate::sys;
 
 const NO_FAULT: u64 = u64::MAX;
+#[cfg(unix)]
 /// From this many faults inside the file on, the whole rest is replaced at once: two maps a fault
 /// would otherwise run into the system's limit on maps, where the process dies after all.
 const FAULTS_BY_PAGE: u32 = 16;
@@ -23,6 +26,7 @@ pub(crate) const UNKNOWN: u32 = 0;
 /// The file ends before the page.
 pub(crate) const BEHIND_THE_END: u32 = 1;
 /// The file has the page, and the system could not supply it.
+#[cfg(unix)]
 pub(crate) const INSIDE: u32 = 2;
 
 /// One guarded range. `sequence` is odd while its owner changes the fields.
@@ -106,6 +110,7 @@ impl Slot {
     }
 }
 
+#[cfg_attr(windows, expect(dead_code, reason = "some of it is for replacing pages, which cannot be done there"))]
 struct Range {
     start: usize,
     end: usize,
@@ -265,27 +270,47 @@ impl Drop for Guarded {
     }
 }
 
-/// Called by the signal handler: supplies the page at `address` if a guarded range has it.
-///
-/// `granule` is the size of the unit that failed: a page, or a huge page.
-///
-/// # Safety
-/// The calling thread was just refused the page at `address`, and goes back to that access.
-pub unsafe fn supply(address: usize, granule: usize) -> bool {
+/// The range that has an address, and its slot. Safe in a handler.
+fn find(address: usize) -> Option<(&'static Slot, Range)> {
     let mut segment = FIRST.load(Ordering::Acquire);
     // SAFETY: segments are published after they were initialised, and never freed by anybody.
     while let Some(link) = unsafe { segment.as_ref() } {
         for slot in &link.slots {
             let range = slot.read();
             if (range.start..range.end).contains(&address) {
-                return replace(slot, &range, address, granule);
+                return Some((slot, range));
             }
         }
         segment = link.next.load(Ordering::Acquire);
     }
-    false
+    None
 }
 
+/// Called by the signal handler: supplies the page at `address` if a guarded range has it.
+///
+/// `granule` is the size of the unit that failed: a page, or a huge page.
+///
+/// # Safety
+/// The calling thread was just refused the page at `address`, and goes back to that access.
+#[cfg(unix)]
+pub unsafe fn supply(address: usize, granule: usize) -> bool {
+    find(address).is_some_and(|(slot, range)| replace(slot, &range, address, granule))
+}
+
+/// Called by the exception handler, where pages cannot be replaced: flags the region that has `address`, if one does.
+#[cfg(windows)]
+pub fn note(address: usize) -> bool {
+    let Some((slot, range)) = find(address) else { return false };
+    let rest = sys::page_size() - address % sys::page_size();
+    slot.note((address - range.start) as u64, rest as u64, UNKNOWN);
+    // SAFETY: as in `replace`.
+    if let Some(word) = unsafe { range.status.as_ref() } {
+        status::set_faulted(word);
+    }
+    true
+}
+
+#[cfg(unix)]
 fn replace(slot: &Slot, range: &Range, address: usize, granule: usize) -> bool {
     let page = address & !(granule - 1);
     let offset = (address - range.start) as u64;
@@ -317,7 +342,7 @@ fn replace(slot: &Slot, range: &Range, address: usize, granule: usize) -> bool {
     unsafe { sys::map_zeros_over(from, to - from, range.writable) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;

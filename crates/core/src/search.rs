@@ -14,7 +14,8 @@ impl Mapping {
 
     /// Position of the first match that lies wholly in the range.
     pub fn index_of(&self, start: u64, end: u64, needle: &[u8]) -> Result<Option<u64>> {
-        let found = find(self.window(start, end)?, needle);
+        let haystack = self.window(start, end)?;
+        let found = self.touch(|| find(haystack, needle))?;
         // What was looked at: up to the match.
         let looked = found.map_or(end.saturating_sub(start), |index| (index + needle.len()) as u64);
         self.check_range(start, looked)?;
@@ -24,10 +25,10 @@ impl Mapping {
     /// Position of the last match that lies wholly in the range.
     pub fn last_index_of(&self, start: u64, end: u64, needle: &[u8]) -> Result<Option<u64>> {
         let haystack = self.window(start, end)?;
-        let found = match needle {
+        let found = self.touch(|| match needle {
             [byte] => memrchr(*byte, haystack),
             _ => memmem::rfind(haystack, needle),
-        };
+        })?;
         let from = found.map_or(start, |index| start + index as u64);
         self.check_range(from, end.saturating_sub(from))?;
         Ok(found.map(|index| start + index as u64))
@@ -36,11 +37,11 @@ impl Mapping {
     /// How many matches that do not overlap the range holds.
     pub fn count(&self, start: u64, end: u64, needle: &[u8]) -> Result<u64> {
         let haystack = self.window(start, end)?;
-        let count = match needle {
+        let count = self.touch(|| match needle {
             [] => haystack.len() + 1,
             [byte] => memchr_iter(*byte, haystack).count(),
             _ => memmem::find_iter(haystack, needle).count(),
-        };
+        })?;
         self.check_range(start, end.saturating_sub(start))?;
         Ok(count as u64)
     }
@@ -49,11 +50,11 @@ impl Mapping {
     /// last one; it is over when `out` was not filled.
     pub fn indexes_of(&self, start: u64, end: u64, needle: &[u8], out: &mut [f64]) -> Result<usize> {
         let haystack = self.window(start, end)?;
-        let filled = match needle {
+        let filled = self.touch(|| match needle {
             [] => store(0..=haystack.len(), start, out),
             [byte] => store(memchr_iter(*byte, haystack), start, out),
             _ => store(memmem::find_iter(haystack, needle), start, out),
-        };
+        })?;
         let looked = if filled < out.len() { end } else { out.last().map_or(end, |&last| last as u64) };
         self.check_range(start, looked.saturating_sub(start))?;
         Ok(filled)

@@ -45,11 +45,15 @@ pub use unix_locks::*;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+mod windows_faults;
+#[cfg(windows)]
 mod windows_locks;
 #[cfg(windows)]
 mod windows_memory;
 #[cfg(windows)]
 pub use windows::*;
+#[cfg(windows)]
+pub use windows_faults::*;
 #[cfg(windows)]
 pub use windows_locks::*;
 #[cfg(windows)]

@@ -344,28 +344,23 @@ pub fn flush(file: Option<&File>, _position: u64, address: *mut u8, len: usize, 
     Ok(())
 }
 
-/// There are no signals here. A mapped file cannot be truncated either: the system refuses it.
-pub fn install_guard() -> bool {
-    false
-}
-
 /// Now.
 pub fn milliseconds_since_1970() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     now.as_millis() as u64
 }
 
-/// Never asked here: nothing is under guard.
+/// Not asked by handle here: by the file's path.
 pub fn space_left(_descriptor: i32) -> Option<u64> {
     None
 }
 
-/// Never asked here: nothing is under guard.
+/// A mapped file cannot become shorter here.
 pub fn length_of_descriptor(_descriptor: i32) -> Option<u64> {
     None
 }
 
-/// Never asked here: nothing is under guard.
+/// A view cannot be replaced in one step here: see [`super::touching`] for what is done instead.
 ///
 /// # Safety
 /// None is needed: nothing is done.

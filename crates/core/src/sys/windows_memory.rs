@@ -450,7 +450,7 @@ pub fn capabilities() -> Vec<(&'static str, Support)> {
     use Support::{Absent, Emulated, Native};
     vec![
         ("windowsOfReadRegions", Native),
-        ("faultGuard", Absent),
+        ("faultGuard", Emulated),
         ("namedSharedMemory", Native),
         ("exactNamedLengths", Absent),
         ("namedResize", Absent),
