@@ -31,13 +31,19 @@ for (const access of ['read', 'write', 'copy']) {
 
 const TRIALS = 1000
 const METHODS = ['indexOf', 'lastIndexOf', 'count', 'lines', 'slice', 'toString', 'equals', 'indexesOf']
-for (const method of METHODS) {
-  onPosix(`${method} while the file is cut off: the right answer or an error, ${TRIALS} times`, async (t) => {
-    const seed = new Random(t).integer(1, 2 ** 31)
-    const child = await runChild(program('while-running'), [tmpFile(t), method, TRIALS, seed], { timeout: 240_000 })
-    t.deepEqual(ending(child), WELL)
-    t.log(child.stdout.trim())
-  })
+for (const [variant, what] of [
+  ['cut', 'is cut off'],
+  ['regrown', 'is cut off and written back at once'],
+]) {
+  for (const method of METHODS) {
+    onPosix(`${method} while the file ${what}: the right answer or an error, ${TRIALS} times`, async (t) => {
+      const seed = new Random(t).integer(1, 2 ** 31)
+      const args = [tmpFile(t), method, TRIALS, seed, variant ?? '']
+      const child = await runChild(program('while-running'), args, { timeout: 240_000 })
+      t.deepEqual(ending(child), WELL)
+      t.log(child.stdout.trim())
+    })
+  }
 }
 
 whereMounted("a sparse write on a full disk is a fault with cause 'no-space' (skipped without mount)", async (t) => {

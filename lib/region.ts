@@ -100,8 +100,9 @@ export abstract class Region extends ScalarAccess implements Disposable {
    * The first page that the system could not supply; `null` if there was none, and once closed. From then on every method
    * throws `ERR_REGION_FAULTED`, and raw windows read zeros there. `refresh()` maps what is there now, and clears it.
    *
-   * The channel `memmap:fault` of `node:diagnostics_channel` gets a {@link FaultMessage} once for each region. Windows: never
-   * set, since a mapped file cannot become shorter there.
+   * The channel `memmap:fault` of `node:diagnostics_channel` gets a {@link FaultMessage} once for each region. Windows: a mapped
+   * file cannot become shorter there, and of a disk that fails only methods that copy or search can tell; an access through
+   * a window or by `readUInt8` and the like ends the process then.
    *
    * @example
    * ```ts
