@@ -1,45 +1,75 @@
-// Positions of a needle, found a block at a time: a call of the addon for each would cost more than finding it.
+// Positions of a needle, a batch at a time.
 
 import * as native from '#binding'
 
+import type { Asked } from './background.ts'
 import type { Memory } from './memory.ts'
-import { OURS, DONE, Scan } from './scan.ts'
+import { needlePattern } from './pattern.ts'
+import type { Pattern } from './pattern.ts'
+import { BatchScan } from './scan.ts'
 
-const BLOCK = 4096
+const BATCH = 4096
 
-export class Indexes extends Scan<number> {
-  position: number
-  readonly #memory: Memory
+export class Indexes extends BatchScan<number, Float64Array> {
   readonly #needle: Uint8Array
+  readonly #start: number
   readonly #end: number
-  readonly #found = new Float64Array(BLOCK)
-  #filled = 0
-  #given = 0
+  readonly #found = new Float64Array(BATCH)
+  /** For the background; made when it is needed. */
+  #pattern: Pattern | undefined
+  #positions: Float64Array = new Float64Array(0)
   #from: number
 
-  constructor(memory: Memory, start: number, end: number, needle: Uint8Array) {
-    super(OURS)
-    this.#memory = memory
-    this.position = start
+  constructor(memory: Memory, asked: Asked, start: number, end: number, needle: Uint8Array) {
+    super(memory, asked, start)
+    this.#start = start
     this.#from = start
     this.#end = end
     // A copy: the caller may change theirs while the scan is under way.
     this.#needle = Uint8Array.from(needle)
   }
 
-  next(): IteratorResult<number, undefined> {
-    const region = this.#memory.region
-    if (this.#given === this.#filled) {
-      const end = Math.min(this.#end, this.#memory.byteLength)
-      if (this.#from > end) return DONE
-      this.#given = 0
-      this.#filled = native.indexesOf(region, this.#from, end, this.#needle, this.#found)
-      const last = this.#filled < BLOCK ? Number.POSITIVE_INFINITY : (this.#found[BLOCK - 1] ?? 0)
-      this.#from = last + Math.max(1, this.#needle.byteLength)
-      if (this.#filled === 0) return DONE
-    }
-    const index = this.#found[this.#given++] ?? 0
-    this.position = index + this.#needle.byteLength
-    return { done: false, value: index }
+  protected get state(): number {
+    return this.#from
+  }
+
+  protected get over(): boolean {
+    return this.#from > this.#stop
+  }
+
+  protected get total(): number {
+    return this.#end - this.#start
+  }
+
+  protected get done(): number {
+    return this.#from - this.#start
+  }
+
+  get #stop(): number {
+    return Math.min(this.#end, this.memory.byteLength)
+  }
+
+  protected read(region: number): Float64Array {
+    return this.#found.subarray(0, native.indexesOf(region, this.#from, this.#stop, this.#needle, this.#found))
+  }
+
+  protected async readBehind(region: number, ticket: number): Promise<Float64Array | Error> {
+    this.#pattern ??= needlePattern(this.#needle)
+    const part = Float64Array.of(this.#from, this.#stop, 0, BATCH)
+    const batch = await native.matchesInBackground(region, this.#pattern.handle, part, false, ticket)
+    if (batch instanceof Error) return batch
+    // Which needle, first byte, end: of each the second.
+    return Float64Array.from({ length: batch.spans.length / 3 }, (_, i) => batch.spans[3 * i + 1] ?? 0)
+  }
+
+  protected take(positions: Float64Array): Float64Array {
+    const full = positions.length === BATCH
+    this.#from = full ? (positions[BATCH - 1] ?? 0) + Math.max(1, this.#needle.byteLength) : Number.POSITIVE_INFINITY
+    this.#positions = positions
+    return positions
+  }
+
+  protected behind(item: number): number {
+    return (this.#positions[item] ?? 0) + this.#needle.byteLength
   }
 }

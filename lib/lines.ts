@@ -6,18 +6,20 @@ import type { NonSharedBuffer } from 'node:buffer'
 import * as native from '#binding'
 
 import { invalidArgValue } from './errors.ts'
+import type { Asked } from './background.ts'
 import type { Memory } from './memory.ts'
-import { OURS, DONE, Scan } from './scan.ts'
+import { BatchScan } from './scan.ts'
+import type { Scan } from './scan.ts'
 import type { Range } from './types.ts'
 
-const NEWLINE = 0x0a
 const RETURN = 0x0d
-const NEWLINE_NEEDLE = Uint8Array.of(NEWLINE)
 const ENDS = 4096
 /** Text of more than 128 KiB is large to V8, which takes new memory from the system for each: twice the time in all. */
 const BLOCK = 64 * 1024
 /** The first block is this long, and each next one four times as long: who takes one line does not wait for thousands. */
 const FIRST_BLOCK = 4 * 1024
+/** In the background each block has a thread of its own, which takes some time to start. */
+const BLOCK_BEHIND = 128 * 1024
 
 /**
  * The class that Buffers are made by. Its constructor takes two thirds of the time of `subarray`, which asks the buffer for
@@ -30,90 +32,149 @@ const FastBuffer = Reflect.get(Buffer, Symbol.species) as new (
 ) => NonSharedBuffer
 
 /** What `lines` takes beside an encoding. */
-export type Lines = Range
+export interface Lines extends Range {
+  /** Whether a last line without its end is given too; default true. False for a file that is still being written. */
+  partial?: boolean | undefined
+  /** From the last line to the first; default false. */
+  reverse?: boolean | undefined
+}
+
+/** Which lines, and in what order. */
+export interface WhichLines {
+  readonly start: number
+  readonly end: number
+  readonly partial: boolean
+  readonly reverse: boolean
+}
 
 /** Encodings in which every byte 0x0a is a line end and nothing else is, so that a block can be decoded whole. */
 const DECODED_BY_BLOCK = new Set<BufferEncoding>(['utf8', 'utf-8', 'latin1', 'binary'])
 
-abstract class LineScan<T> extends Scan<T> {
-  readonly #memory: Memory
-  readonly #end: number
-  /** Positions of the line ends of the block. */
-  readonly #ends = new Float64Array(ENDS)
-  #lines: T[] = []
-  #given = 0
+/** Lines that lie one behind the other. */
+interface Block {
+  /** First byte of the first. */
+  readonly start: number
+  /** Where they end. */
+  readonly ends: Float64Array
+  /** The byte at the last one's end is a `\n`, and a `\r` before that belongs to it. */
+  readonly terminated: boolean
+  /** From the first byte to the last one's end. */
+  readonly bytes: Uint8Array
+}
+
+abstract class LineScan<T> extends BatchScan<T, Block> {
+  readonly #which: WhichLines
+  /** Positions of the line ends, and in the last place where the block begins. */
+  readonly #facts = new Float64Array(ENDS + 1)
+  #block: Block | undefined
   #blockSize = FIRST_BLOCK
-  /** Position of the block's first byte. */
-  #block: number
-  /** Bytes of a line's end; none where the region ends without one. */
-  #newline = 1
+  /** What is left: the lines in here were not given. */
+  #start: number
+  #end: number
 
-  constructor(memory: Memory, start: number, end: number) {
-    super(OURS)
-    this.#memory = memory
-    this.#block = start
-    this.#end = end
+  constructor(memory: Memory, asked: Asked, which: WhichLines) {
+    super(memory, asked, which.reverse ? which.end : which.start)
+    this.#which = which
+    this.#start = which.start
+    this.#end = which.end
   }
 
-  get position(): number {
-    return this.#given === 0 ? this.#block : (this.#ends[this.#given - 1] ?? 0) + this.#newline
+  protected get state(): number {
+    return this.#which.reverse ? this.#end : this.#start
   }
 
-  next(): IteratorResult<T, undefined> {
-    const region = this.#memory.region
-    if (this.#given === this.#lines.length && !this.#fill(region)) return DONE
-    return { done: false, value: this.#lines[this.#given++] as T }
+  protected get over(): boolean {
+    return this.#start >= this.#stop
   }
 
-  /** Takes the next block in; false at the end. */
-  #fill(region: number): boolean {
-    const start = this.position
-    const end = Math.min(this.#end, this.#memory.byteLength)
-    if (start >= end) return false
-    const blockEnd = Math.min(start + this.#blockSize, end)
-    let filled = native.indexesOf(region, start, blockEnd, NEWLINE_NEEDLE, this.#ends)
-    let terminated = true
-    if (filled === 0) {
-      // A line longer than a block, or the last one without an end.
-      const next = native.indexOf(region, blockEnd, end, NEWLINE_NEEDLE)
-      terminated = next !== -1
-      this.#ends[0] = terminated ? next : end
-      filled = 1
-    }
-    this.#lines = this.cut(region, start, this.#ends.subarray(0, filled), terminated)
-    this.#newline = terminated ? 1 : 0
-    this.#block = start
+  protected get total(): number {
+    return this.#which.end - this.#which.start
+  }
+
+  protected get done(): number {
+    return this.#start - this.#which.start + this.#which.end - this.#end
+  }
+
+  get #stop(): number {
+    return Math.min(this.#end, this.memory.byteLength)
+  }
+
+  protected read(region: number): Block {
+    const { reverse } = this.#which
+    const found = native.lineEnds(region, this.#start, this.#stop, this.#blockSize, reverse, this.#facts)
+    const ends = this.#facts.subarray(0, Math.abs(found))
+    const start = this.#facts[ENDS] ?? 0
+    const bytes = this.room((ends.at(-1) ?? start) - start)
+    native.read(region, start, bytes)
+    return { start, ends, terminated: found > 0, bytes }
+  }
+
+  protected readBehind(region: number, ticket: number): Promise<Block | Error> {
+    const part = Float64Array.of(this.#start, this.#stop, BLOCK_BEHIND, ENDS)
+    return native.linesInBackground(region, part, this.#which.reverse, ticket)
+  }
+
+  protected take(block: Block): T[] {
+    const { partial, reverse } = this.#which
+    const lines = this.cut(block.bytes, block.start, block.ends, block.terminated)
+    if (!partial && !block.terminated) lines.pop()
+    if (reverse) {
+      lines.reverse()
+      this.#end = block.start
+    } else this.#start = (block.ends.at(-1) ?? 0) + (block.terminated ? 1 : 0)
+    this.#block = block
     this.#blockSize = Math.min(4 * this.#blockSize, BLOCK)
-    this.#given = 0
-    return true
+    return lines
   }
 
-  /**
-   * The lines of a block that begins at `start`; `ends` are the positions of their ends. `terminated`, the byte there
-   * is a `\n`, and a `\r` before that belongs to it.
-   */
-  protected abstract cut(region: number, start: number, ends: Float64Array, terminated: boolean): T[]
+  protected behind(item: number): number {
+    const { start = 0, ends, terminated = false } = this.#block ?? {}
+    const last = (ends?.length ?? 0) - 1
+    if (!this.#which.reverse) return (ends?.[item] ?? 0) + (item < last || terminated ? 1 : 0)
+    // Just before the line: behind the end of the one before it. One that was left out was the last.
+    const line = last - item - (!this.#which.partial && !terminated ? 1 : 0)
+    return line === 0 ? start : (ends?.[line - 1] ?? 0) + 1
+  }
+
+  /** Memory for so many bytes of lines. */
+  protected abstract room(length: number): Uint8Array
+
+  /** The lines of a block that begins at `start`; `ends` are the positions of their ends. */
+  protected abstract cut(bytes: Uint8Array, start: number, ends: Float64Array, terminated: boolean): T[]
 }
 
 /** Lines as bytes. */
 export class ByteLines extends LineScan<NonSharedBuffer> {
-  protected cut(region: number, start: number, ends: Float64Array, terminated: boolean): NonSharedBuffer[] {
-    const bytes = Buffer.allocUnsafeSlow((ends.at(-1) ?? start) - start)
-    native.read(region, start, bytes)
-    const { buffer } = bytes
+  /** Handed out, so it is never used again. */
+  protected room(length: number): NonSharedBuffer {
+    return Buffer.allocUnsafeSlow(length)
+  }
+
+  protected cut(bytes: Uint8Array, start: number, ends: Float64Array, terminated: boolean): NonSharedBuffer[] {
+    const { byteOffset } = bytes
+    const buffer = bytes.buffer as ArrayBuffer
     const lines: NonSharedBuffer[] = []
     lines.length = ends.length // all at once, not as it grows
     let from = 0
     for (let i = 0; i < ends.length; i++) {
       const end = (ends[i] ?? 0) - start
-      lines[i] = new FastBuffer(buffer, from, lineEnd(bytes, from, end, terminated) - from)
+      lines[i] = new FastBuffer(
+        buffer,
+        byteOffset + from,
+        lineEnd(bytes, from, end, isTerminated(i, ends, terminated)) - from,
+      )
       from = end + 1
     }
     return lines
   }
 }
 
-function lineEnd(bytes: Buffer, start: number, end: number, terminated: boolean): number {
+/** Only the last line may be without its end. */
+function isTerminated(line: number, ends: Float64Array, terminated: boolean): boolean {
+  return terminated || line < ends.length - 1
+}
+
+function lineEnd(bytes: Uint8Array, start: number, end: number, terminated: boolean): number {
   return terminated && end > start && bytes[end - 1] === RETURN ? end - 1 : end
 }
 
@@ -122,27 +183,24 @@ abstract class TextScan extends LineScan<string> {
   protected readonly encoding: BufferEncoding
   #bytes: NonSharedBuffer = Buffer.alloc(0)
 
-  constructor(memory: Memory, start: number, end: number, encoding: BufferEncoding) {
-    super(memory, start, end)
+  constructor(memory: Memory, asked: Asked, which: WhichLines, encoding: BufferEncoding) {
+    super(memory, asked, which)
     this.encoding = encoding
   }
 
-  /** Bytes of the region, in memory that the next call takes again. */
-  protected take(region: number, start: number, end: number): NonSharedBuffer {
-    const length = end - start
+  /** Memory that the next block takes again. */
+  protected room(length: number): NonSharedBuffer {
     // One line of a gigabyte must not keep its memory for the rest of the scan.
     const kept = length <= 4 * BLOCK
     if (kept && this.#bytes.byteLength < length) this.#bytes = Buffer.allocUnsafeSlow(Math.max(length, BLOCK))
-    const bytes = kept ? this.#bytes.subarray(0, length) : Buffer.allocUnsafeSlow(length)
-    native.read(region, start, bytes)
-    return bytes
+    return kept ? this.#bytes.subarray(0, length) : Buffer.allocUnsafeSlow(length)
   }
 }
 
 /** Lines in an encoding that is cut at line ends only after it was decoded. */
 class DecodedLines extends TextScan {
-  protected cut(region: number, start: number, ends: Float64Array, terminated: boolean): string[] {
-    const bytes = this.take(region, start, ends.at(-1) ?? start)
+  protected cut(block: Uint8Array, start: number, ends: Float64Array, terminated: boolean): string[] {
+    const bytes = Buffer.from(block.buffer as ArrayBuffer, block.byteOffset, block.byteLength)
     const text = bytes.toString(this.encoding)
     const lines: string[] = []
     lines.length = ends.length // all at once, not as it grows
@@ -151,7 +209,7 @@ class DecodedLines extends TextScan {
       let from = 0
       for (let i = 0; i < ends.length; i++) {
         const end = (ends[i] ?? 0) - start
-        lines[i] = text.slice(from, lineEnd(bytes, from, end, terminated))
+        lines[i] = text.slice(from, lineEnd(bytes, from, end, isTerminated(i, ends, terminated)))
         from = end + 1
       }
       return lines
@@ -160,7 +218,7 @@ class DecodedLines extends TextScan {
     for (let i = 0; i < ends.length; i++) {
       const found = text.indexOf('\n', from)
       const end = found === -1 ? text.length : found
-      const returned = terminated && end > from && text.charCodeAt(end - 1) === RETURN
+      const returned = isTerminated(i, ends, terminated) && end > from && text.charCodeAt(end - 1) === RETURN
       lines[i] = text.slice(from, returned ? end - 1 : end)
       from = end + 1
     }
@@ -170,24 +228,24 @@ class DecodedLines extends TextScan {
 
 /** Lines in an encoding of bytes (hex, base64): each by itself. */
 class EncodedLines extends TextScan {
-  protected cut(region: number, start: number, ends: Float64Array, terminated: boolean): string[] {
-    const bytes = this.take(region, start, ends.at(-1) ?? start)
+  protected cut(block: Uint8Array, start: number, ends: Float64Array, terminated: boolean): string[] {
+    const bytes = Buffer.from(block.buffer as ArrayBuffer, block.byteOffset, block.byteLength)
     const lines: string[] = []
     lines.length = ends.length // all at once, not as it grows
     let from = 0
     for (let i = 0; i < ends.length; i++) {
       const end = (ends[i] ?? 0) - start
-      lines[i] = bytes.toString(this.encoding, from, lineEnd(bytes, from, end, terminated))
+      lines[i] = bytes.toString(this.encoding, from, lineEnd(bytes, from, end, isTerminated(i, ends, terminated)))
       from = end + 1
     }
     return lines
   }
 }
 
-export function textLines(memory: Memory, start: number, end: number, encoding: BufferEncoding): Scan<string> {
+export function textLines(memory: Memory, asked: Asked, which: WhichLines, encoding: BufferEncoding): Scan<string> {
   return DECODED_BY_BLOCK.has(encoding)
-    ? new DecodedLines(memory, start, end, encoding)
-    : new EncodedLines(memory, start, end, encoding)
+    ? new DecodedLines(memory, asked, which, encoding)
+    : new EncodedLines(memory, asked, which, encoding)
 }
 
 /** Refuses an encoding in which a line end is not the byte 0x0a. */

@@ -142,6 +142,19 @@ export class Memory {
     this.#calls = 0
   }
 
+  /** Itself, if it is open. */
+  get checked(): this {
+    if (this.closed) throw regionClosed()
+    return this
+  }
+
+  /** A range inside it. */
+  clamped(given: args.GivenRange): { start: number; end: number } {
+    const { byteLength } = this.checked
+    const start = args.clamp(given.start, byteLength)
+    return { start, end: Math.max(start, args.clamp(given.end, byteLength)) }
+  }
+
   /** The region's number, if it is open: what every call of the addon takes. */
   get region(): number {
     if (this.closed) throw regionClosed()

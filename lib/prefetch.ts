@@ -2,10 +2,8 @@
 
 import * as native from '#binding'
 
+import { Work } from './background.ts'
 import type { Memory } from './memory.ts'
-import { regionClosed } from './errors.ts'
-
-let tickets = 0
 
 export async function prefetch(
   memory: Memory,
@@ -13,18 +11,5 @@ export async function prefetch(
   end: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  signal?.throwIfAborted()
-  const ticket = (tickets = (tickets + 1) % 2 ** 32)
-  const done = native.prefetch(memory.region, start, end, ticket)
-  const stop = (): void => native.endPrefetch(ticket)
-  signal?.addEventListener('abort', stop, { once: true })
-  try {
-    const failure = await done
-    signal?.throwIfAborted()
-    if (memory.closed) throw regionClosed()
-    if (failure !== null) throw failure
-  } finally {
-    signal?.removeEventListener('abort', stop)
-    stop()
-  }
+  await new Work(memory, signal, (ticket) => native.prefetch(memory.region, start, end, ticket)).answer()
 }

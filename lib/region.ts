@@ -5,6 +5,8 @@ import { inspect } from 'node:util'
 import * as native from '#binding'
 
 import * as args from './arguments.ts'
+import { askedOf, BACKGROUND } from './background.ts'
+import type { Background } from './background.ts'
 import { Cursor, OURS as OUR_CURSOR } from './cursor.ts'
 import {
   illegalConstructor,
@@ -17,16 +19,14 @@ import {
 } from './errors.ts'
 import { faultOfRegion } from './faults.ts'
 import type { Fault } from './faults.ts'
-import { Indexes } from './indexes.ts'
-import { ByteLines, checkLineEncoding, textLines } from './lines.ts'
-import type { Lines } from './lines.ts'
 import { PROTECTIONS } from './memory.ts'
 import type { Memory, Protection } from './memory.ts'
 import { prefetch } from './prefetch.ts'
 import type { RegionHandle } from './region-handle.ts'
 import { OURS as OUR_RESIDENCY, Residency } from './residency.ts'
-import { MEMORY, ScalarAccess } from './scalar-access.ts'
+import { MEMORY } from './scalar-access.ts'
 import type { Scan } from './scan.ts'
+import { Searching } from './searching.ts'
 import type { Access, Bytes, Range } from './types.ts'
 import { Windows } from './windows.ts'
 
@@ -35,9 +35,6 @@ export const OURS: unique symbol = Symbol('memmap.region')
 
 /** No encoding makes a character of more bytes than UTF-8 does: three for one of UTF-16's units. */
 const MOST_BYTES_OF_TEXT = 3 * constants.MAX_STRING_LENGTH
-
-/** Found in no empty range. */
-const ANY_BYTE = Uint8Array.of(0)
 
 const TypedArray: unknown = Object.getPrototypeOf(Uint8Array)
 
@@ -80,7 +77,7 @@ export type ViewConstructor<T> = new (buffer: ArrayBuffer, byteOffset: number, l
  * file.close()
  * ```
  */
-export abstract class Region extends ScalarAccess implements Disposable {
+export abstract class Region extends Searching implements Disposable {
   /** @internal */
   readonly [MEMORY]: Memory
 
@@ -158,7 +155,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
   subarray(start?: number, end?: number): NonSharedBuffer {
     const from = args.index('start', start, 0)
     const to = args.index('end', end, Number.MAX_SAFE_INTEGER)
-    const memory = this.#checked()
+    const memory = this[MEMORY].checked
     const first = args.clamp(from, memory.byteLength)
     const length = Math.max(0, args.clamp(to, memory.byteLength) - first)
     if (length === 0) return Buffer.alloc(0)
@@ -185,7 +182,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
     const size = elementSize(type)
     const offset = args.offset('byteOffset', byteOffset)
     const wanted = count === undefined ? undefined : args.offset('count', count)
-    const memory = this.#checked()
+    const memory = this[MEMORY].checked
     const available = Math.max(0, memory.byteLength - offset)
     if (offset > memory.byteLength) throw outOfRange('byteOffset', `<= ${memory.byteLength}`, byteOffset)
     const length = wanted ?? Math.floor(available / size)
@@ -213,18 +210,19 @@ export abstract class Region extends ScalarAccess implements Disposable {
    * for (const window of file.windows(1 << 20)) hash.update(window)
    * ```
    */
-  windows(size: number, options?: Range & { overlap?: number | undefined }): Scan<NonSharedBuffer> {
+  windows(size: number, options?: Range & Background & { overlap?: number | undefined }): Scan<NonSharedBuffer> {
     const step = args.integer('size', size, 1, Number.MAX_SAFE_INTEGER)
-    const given = args.options(options, ['start', 'end', 'overlap'])
+    const given = args.options(options, ['start', 'end', 'overlap', ...BACKGROUND])
+    const asked = askedOf(given)
     const overlap = given.overlap === undefined ? 0 : args.integer('options.overlap', given.overlap, 0, step - 1)
-    const { start, end } = this.#clamped(args.rangeOf(given))
-    return new Windows(this, start, end, step, overlap)
+    const { start, end } = this[MEMORY].clamped(args.rangeOf(given))
+    return new Windows(this, this[MEMORY], asked, start, end, step, overlap)
   }
 
   /** The byte at `index`, from the end where negative; `undefined` where there is none. */
   at(index: number): number | undefined {
     const position = args.integer('index', index, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
-    const { byteLength } = this.#checked()
+    const { byteLength } = this[MEMORY].checked
     const offset = position < 0 ? position + byteLength : position
     if (offset < 0 || offset >= byteLength) {
       this[MEMORY].verify()
@@ -237,7 +235,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
   slice(start?: number, end?: number): NonSharedBuffer {
     const from = args.index('start', start, 0)
     const to = args.index('end', end, Number.MAX_SAFE_INTEGER)
-    const memory = this.#checked()
+    const memory = this[MEMORY].checked
     const first = args.clamp(from, memory.byteLength)
     const length = Math.max(0, args.clamp(to, memory.byteLength) - first)
     const copy = Buffer.allocUnsafeSlow(length)
@@ -276,7 +274,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
     if (pattern.byteLength === 0) throw invalidArgValue('value', value, 'must hold a byte at least')
     const given = args.range(range)
     const memory = this.#writable()
-    const { start, end } = this.#clamped(given)
+    const { start, end } = this[MEMORY].clamped(given)
     native.fill(memory.region, start, end, pattern)
     return this
   }
@@ -318,7 +316,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
     const known = args.encoding('encoding', encoding)
     const from = args.index('start', start, 0)
     const to = args.index('end', end, Number.MAX_SAFE_INTEGER)
-    const range = this.#clamped({ start: from, end: to })
+    const range = this[MEMORY].clamped({ start: from, end: to })
     // Gigabytes are not copied first, only to be refused.
     if (range.end - range.start > MOST_BYTES_OF_TEXT) throw stringTooLong()
     return this.slice(range.start, range.end).toString(known)
@@ -327,79 +325,15 @@ export abstract class Region extends ScalarAccess implements Disposable {
   /** A position in the region and what a file object does from there; any number of them. */
   cursor(position = 0): Cursor {
     const at = args.offset('position', position)
-    const { byteLength } = this.#checked()
+    const { byteLength } = this[MEMORY].checked
     if (at > byteLength) throw outOfRange('position', `<= ${byteLength}`, at)
     return new Cursor(OUR_CURSOR, this, at)
   }
 
   /** Every byte by its number. */
   *[Symbol.iterator](): IterableIterator<number> {
-    this.#checked()
-    for (let offset = 0; offset < this.#checked().byteLength; offset++) yield this.readUInt8(offset)
-  }
-
-  /**
-   * Position of the first match that lies wholly in the range, or -1. An empty needle is found at its start.
-   *
-   * @example
-   * ```ts
-   * import { MmapFile } from 'memmap'
-   *
-   * using file = MmapFile.open('access.log')
-   * console.log(file.indexOf('ERROR', { start: -1_000_000 }))
-   * ```
-   */
-  indexOf(needle: Bytes | number, range?: Range): number {
-    const { start, end, bytes } = this.#sought(needle, args.range(range))
-    return native.indexOf(this[MEMORY].region, start, end, bytes)
-  }
-
-  /** Position of the last match that lies wholly in the range, or -1. An empty needle is found at its end. */
-  lastIndexOf(needle: Bytes | number, range?: Range): number {
-    const { start, end, bytes } = this.#sought(needle, args.range(range))
-    return native.lastIndexOf(this[MEMORY].region, start, end, bytes)
-  }
-
-  /** Whether there is a match that lies wholly in the range. */
-  includes(needle: Bytes | number, range?: Range): boolean {
-    return this.indexOf(needle, range) !== -1
-  }
-
-  /** How many matches that do not overlap lie in the range. An empty needle is found between any two bytes. */
-  count(needle: Bytes | number, range?: Range): number {
-    const { start, end, bytes } = this.#sought(needle, args.range(range))
-    return native.count(this[MEMORY].region, start, end, bytes)
-  }
-
-  /** Positions of all matches that do not overlap. */
-  indexesOf(needle: Bytes | number, options?: Range): Scan<number> {
-    const { start, end, bytes } = this.#sought(needle, args.range(options, 'options'))
-    return new Indexes(this[MEMORY], start, end, bytes)
-  }
-
-  /**
-   * Line after line, without its `\n` or `\r\n`; the last one also where it has no end. Copies: they outlive the region.
-   *
-   * @param options a range, and an `encoding`: with one the lines are strings, without they are Buffers. Lines are cut at
-   * the byte 0x0a, so UTF-16 is refused.
-   * @example
-   * ```ts
-   * import { MmapFile } from 'memmap'
-   *
-   * using file = MmapFile.open('access.log')
-   * for (const line of file.lines({ encoding: 'utf8' })) console.log(line)
-   * ```
-   */
-  lines(options?: Lines & { encoding?: undefined }): Scan<NonSharedBuffer>
-  lines(options: Lines & { encoding: BufferEncoding }): Scan<string>
-  lines(options?: Lines & { encoding?: BufferEncoding | undefined }): Scan<NonSharedBuffer> | Scan<string> {
-    const given = args.options(options, ['start', 'end', 'encoding'])
-    const encoding = given.encoding === undefined ? undefined : args.encoding('options.encoding', given.encoding)
-    if (encoding !== undefined) checkLineEncoding(encoding)
-    const { start, end } = this.#clamped(args.rangeOf(given))
-    return encoding === undefined
-      ? new ByteLines(this[MEMORY], start, end)
-      : textLines(this[MEMORY], start, end, encoding)
+    this[MEMORY].checked
+    for (let offset = 0; offset < this[MEMORY].checked.byteLength; offset++) yield this.readUInt8(offset)
   }
 
   /**
@@ -410,7 +344,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
    * meanwhile. Nothing is to be done for `'read'` and `'copy'`.
    */
   async flush(range?: Range): Promise<void> {
-    const { start, end } = this.#clamped(args.range(range))
+    const { start, end } = this[MEMORY].clamped(args.range(range))
     const memory = this[MEMORY]
     const failure = await native.flush(memory.region, start, end)
     if (memory.closed) throw regionClosed()
@@ -421,7 +355,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
   flushSync(range?: Range & { wait?: boolean | undefined }): void {
     const given = args.options(range, ['start', 'end', 'wait'], 'range')
     const wait = args.boolean('range.wait', given.wait, true)
-    const { start, end } = this.#clamped(args.rangeOf(given, 'range'))
+    const { start, end } = this[MEMORY].clamped(args.rangeOf(given, 'range'))
     native.flushSync(this[MEMORY].region, start, end, wait)
   }
 
@@ -459,7 +393,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
    */
   advise(advice: Advice, range?: Range): boolean {
     const number = ADVICE.indexOf(args.oneOf('advice', required('advice', advice), ADVICE, 'normal'))
-    const { start, end } = this.#clamped(args.range(range))
+    const { start, end } = this[MEMORY].clamped(args.range(range))
     return native.advise(this[MEMORY].region, number, start, end)
   }
 
@@ -472,13 +406,13 @@ export abstract class Region extends ScalarAccess implements Disposable {
   async prefetch(options?: Range & { signal?: AbortSignal | undefined }): Promise<void> {
     const given = args.options(options, ['start', 'end', 'signal'])
     const signal = args.signal('options.signal', given.signal)
-    const { start, end } = this.#clamped(args.rangeOf(given))
+    const { start, end } = this[MEMORY].clamped(args.rangeOf(given))
     await prefetch(this[MEMORY], start, end, signal)
   }
 
   /** Which pages of a part of the region are in memory. */
   residency(range?: Range): Residency {
-    const { start, end } = this.#clamped(args.range(range))
+    const { start, end } = this[MEMORY].clamped(args.range(range))
     const memory = this[MEMORY]
     const pageSize = native.limits().pageSize
     const lead = memory.lead
@@ -493,13 +427,13 @@ export abstract class Region extends ScalarAccess implements Disposable {
    * @throws `ENOMEM`, `EPERM` or `EAGAIN` where the system allows less: see `limits().pinnable`.
    */
   pin(range?: Range): void {
-    const { start, end } = this.#clamped(args.range(range))
+    const { start, end } = this[MEMORY].clamped(args.range(range))
     native.pin(this[MEMORY].region, start, end)
   }
 
   /** Lets a part of the region go that was pinned. Whole pages: what shares one with its ends is let go too. */
   unpin(range?: Range): void {
-    const { start, end } = this.#clamped(args.range(range))
+    const { start, end } = this[MEMORY].clamped(args.range(range))
     native.unpin(this[MEMORY].region, start, end)
   }
 
@@ -514,7 +448,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
    */
   protect(protection: Protection): void {
     const wanted = args.oneOf('protection', required('protection', protection), PROTECTIONS, 'none')
-    const memory = this.#checked()
+    const memory = this[MEMORY].checked
     if (wanted === 'write' && memory.access === 'read') throw regionReadOnly(memory.access, wanted)
     memory.protect(wanted)
   }
@@ -525,7 +459,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
    * @throws `ERR_INVALID_STATE` for `PrivateMemory`, and where no descriptor was kept.
    */
   share(): RegionHandle {
-    const { region, byteLength } = this.#checked()
+    const { region, byteLength } = this[MEMORY].checked
     return { kind: this.shareableKind(), id: native.share(region), byteLength }
   }
 
@@ -556,31 +490,10 @@ export abstract class Region extends ScalarAccess implements Disposable {
     return { access: this.access, byteLength: this.byteLength }
   }
 
-  #checked(): Memory {
-    const memory = this[MEMORY]
-    if (memory.closed) throw regionClosed()
-    return memory
-  }
-
   #writable(): Memory {
     const memory = this[MEMORY]
     void memory.writableRegion
     return memory
-  }
-
-  /** What to look for, and where. Where the end lies before the start there is no match, not even of nothing. */
-  #sought(needle: Bytes | number, given: args.GivenRange): { start: number; end: number; bytes: Uint8Array } {
-    const bytes = args.pattern('needle', needle)
-    const { byteLength } = this.#checked()
-    const start = args.clamp(given.start, byteLength)
-    const end = args.clamp(given.end, byteLength)
-    return end < start ? { start, end: start, bytes: ANY_BYTE } : { start, end, bytes }
-  }
-
-  #clamped(given: args.GivenRange): { start: number; end: number } {
-    const { byteLength } = this.#checked()
-    const start = args.clamp(given.start, byteLength)
-    return { start, end: Math.max(start, args.clamp(given.end, byteLength)) }
   }
 }
 

@@ -1,13 +1,17 @@
+import { Progress, Work } from './background.ts'
+import type { Asked } from './background.ts'
 import { illegalConstructor } from './errors.ts'
+import type { Memory } from './memory.ts'
 
 /** Lets only this package make scans. @internal */
 export const OURS: unique symbol = Symbol('memmap.scan')
 
 /**
- * A pass over a region: what `windows`, `lines` and `indexesOf` return. `for … of` runs it; it can be run once.
+ * A pass over a region: what `windows`, `lines`, `indexesOf` and `matchAll` return. It can be run once.
  *
- * It goes on where it is after a `break`, and throws `ERR_REGION_CLOSED` from the next step on when the region is
- * closed under it.
+ * `for … of` runs it here. `for await … of` runs it in the background and reads ahead, so that the event loop goes on; so do
+ * `stream.pipeline` and `Readable.from`. Either goes on where it is after a `break`, and throws `ERR_REGION_CLOSED` from the
+ * next step on when the region is closed under it, and the reason of the `signal` it was given once that is aborted.
  *
  * @example
  * ```ts
@@ -15,16 +19,16 @@ export const OURS: unique symbol = Symbol('memmap.scan')
  *
  * using file = MmapFile.open('access.log')
  * const scan = file.lines({ encoding: 'utf8' })
- * for (const line of scan) if (line.includes('ERROR')) console.log(scan.position, line)
+ * for await (const line of scan) if (line.includes('ERROR')) console.log(scan.position, line)
  * ```
  */
-export abstract class Scan<T> implements IterableIterator<T> {
+export abstract class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
   /** @internal */
   constructor(key: typeof OURS) {
-    if (key !== OURS) throw illegalConstructor('region.windows(), lines() or indexesOf()')
+    if (key !== OURS) throw illegalConstructor('region.windows(), lines(), indexesOf() or matchAll()')
   }
 
-  /** Where in the region the scan is: just behind the last item given. */
+  /** Where in the region the scan is: just behind the last item given; with `reverse` just before it. */
   abstract readonly position: number
 
   /** The next item. */
@@ -34,6 +38,151 @@ export abstract class Scan<T> implements IterableIterator<T> {
   [Symbol.iterator](): this {
     return this
   }
+
+  /** The scan in the background. */
+  abstract [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined>
 }
 
-export const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
+const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
+const NOTHING: readonly never[] = []
+
+/**
+ * A scan that gets its items a batch at a time, since a call of the addon for each would cost more than finding it. A batch
+ * of kind `B` is read here or in the background; in the background the next one is under way while this one is used.
+ */
+export abstract class BatchScan<T, B> extends Scan<T> {
+  protected readonly memory: Memory
+  readonly #asked: Asked
+  /** Items of this batch that were given. */
+  #given = 0
+  /** Position before this batch. */
+  #before: number
+  #items: ArrayLike<T> = NOTHING
+  #ahead: { readonly state: number; readonly work: Work<B> } | undefined
+
+  constructor(memory: Memory, asked: Asked, position: number) {
+    super(OURS)
+    this.memory = memory
+    this.#asked = asked
+    this.#before = position
+  }
+
+  get position(): number {
+    return this.#given === 0 ? this.#before : this.behind(this.#given - 1)
+  }
+
+  /** Where the next batch begins; a batch that was read ahead for another state is of no use. */
+  protected abstract readonly state: number
+  /** Whether there is no batch any more. */
+  protected abstract readonly over: boolean
+  /** Bytes of the whole scan, and those before the next batch: for who wants to know how far it is. */
+  protected abstract readonly total: number
+  protected abstract readonly done: number
+
+  /** Reads the next batch. */
+  protected abstract read(region: number): B
+  /** Has it read in the background. */
+  protected abstract readBehind(region: number, ticket: number): Promise<B | Error>
+  /** Makes items of a batch, and goes on to the next. */
+  protected abstract take(batch: B): ArrayLike<T>
+  /** Position behind one of the items of this batch. */
+  protected abstract behind(item: number): number
+
+  next(): IteratorResult<T, undefined> {
+    const { region } = this.memory
+    while (this.#given === this.#items.length) {
+      this.#asked.signal?.throwIfAborted()
+      if (this.over) return DONE
+      this.#use(this.read(region))
+    }
+    return { done: false, value: this.#items[this.#given++] as T }
+  }
+
+  /** Not an async generator: that takes twice as long for an item, and there may be millions. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined> {
+    const progress = new Progress(this.#asked, this.total)
+    /** Those who asked before the last answer. */
+    let turn: Promise<unknown> | undefined
+    let ended = false
+    const end = (): IteratorReturnResult<undefined> => {
+      ended = true
+      this.#ahead?.work.end()
+      this.#ahead = undefined
+      return DONE
+    }
+    const later = async (before: Promise<unknown> | undefined): Promise<IteratorResult<T, undefined>> => {
+      await before
+      if (ended) return DONE
+      try {
+        return (await this.#fill(progress)) ? { done: false, value: this.#items[this.#given++] as T } : end()
+      } catch (error) {
+        end()
+        throw error
+      }
+    }
+    return {
+      next: () => {
+        if (turn === undefined && !ended && this.#given < this.#items.length && this.#wanted()) {
+          return Promise.resolve({ done: false, value: this.#items[this.#given++] as T })
+        }
+        const answer = later(turn)
+        const settled = answer.then(
+          () => {},
+          () => {},
+        )
+        turn = settled
+        void settled.then(() => {
+          if (turn === settled) turn = undefined
+        })
+        return answer
+      },
+      return: () => Promise.resolve(end()),
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  /** Whether the region is open and nobody has ended the scan: `#fill` says what is wrong. */
+  #wanted(): boolean {
+    return !this.memory.closed && this.#asked.signal?.aborted !== true
+  }
+
+  /** Gets the next batch, if there is no item left of this one; false at the end. */
+  async #fill(progress: Progress): Promise<boolean> {
+    for (;;) {
+      this.#asked.signal?.throwIfAborted()
+      const { region } = this.memory
+      if (this.#given < this.#items.length) return true
+      if (this.over) {
+        progress.end()
+        return false
+      }
+      const { done } = this
+      progress.report(done)
+      const work = this.#begin(region)
+      this.#use(await progress.during(work.answer(), () => progress.report(done + work.done)))
+      if (!this.over) this.#ahead = { state: this.state, work: this.#start(region) }
+    }
+  }
+
+  #use(batch: B): void {
+    const before = this.position
+    this.#items = this.take(batch)
+    this.#before = before
+    this.#given = 0
+  }
+
+  /** The next batch, perhaps under way. */
+  #begin(region: number): Work<B> {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    if (ahead?.state === this.state) return ahead.work
+    ahead?.work.end()
+    return this.#start(region)
+  }
+
+  #start(region: number): Work<B> {
+    return new Work(this.memory, this.#asked.signal, (ticket) => this.readBehind(region, ticket))
+  }
+}

@@ -2,35 +2,79 @@
 
 import type { NonSharedBuffer } from 'node:buffer'
 
-import { OURS, DONE, Scan } from './scan.ts'
-import type { Region } from './region.ts'
+import * as native from '#binding'
 
-export class Windows extends Scan<NonSharedBuffer> {
-  position: number
-  readonly #region: Region
+import type { Asked } from './background.ts'
+import { BatchScan } from './scan.ts'
+import type { Memory } from './memory.ts'
+
+/** What windows need of a region. */
+interface Windowed {
+  subarray(start: number, end: number): NonSharedBuffer
+}
+
+/** A batch is one window, of which there is nothing to know; in the background its pages are read in. */
+export class Windows extends BatchScan<NonSharedBuffer, null> {
+  readonly #region: Windowed
+  readonly #start: number
   readonly #end: number
   readonly #size: number
   readonly #overlap: number
   #next: number
+  #behind = 0
 
-  constructor(region: Region, start: number, end: number, size: number, overlap: number) {
-    super(OURS)
+  constructor(
+    region: Windowed,
+    memory: Memory,
+    asked: Asked,
+    start: number,
+    end: number,
+    size: number,
+    overlap: number,
+  ) {
+    super(memory, asked, start)
     this.#region = region
-    this.position = start
+    this.#start = start
     this.#next = start
     this.#end = end
     this.#size = size
     this.#overlap = overlap
   }
 
-  next(): IteratorResult<NonSharedBuffer, undefined> {
-    const start = this.#next
-    const end = Math.min(start + this.#size, this.#end)
-    const window = this.#region.subarray(start, end)
-    // Behind the end, and also where a refresh made the region shorter.
-    if (window.byteLength === 0) return DONE
-    this.position = start + window.byteLength
-    this.#next = this.position >= this.#end ? this.#end : this.position - this.#overlap
-    return { done: false, value: window }
+  protected get state(): number {
+    return this.#next
+  }
+
+  /** Also where a refresh made the region shorter. */
+  protected get over(): boolean {
+    return this.#next >= Math.min(this.#end, this.memory.byteLength)
+  }
+
+  protected get total(): number {
+    return this.#end - this.#start
+  }
+
+  protected get done(): number {
+    return this.#next - this.#start
+  }
+
+  protected read(): null {
+    return null
+  }
+
+  protected readBehind(region: number, ticket: number): Promise<null | Error> {
+    const end = Math.min(this.#next + this.#size, this.#end, this.memory.byteLength)
+    return native.prefetch(region, this.#next, end, ticket)
+  }
+
+  protected take(): [NonSharedBuffer] {
+    const window = this.#region.subarray(this.#next, Math.min(this.#next + this.#size, this.#end))
+    this.#behind = this.#next + window.byteLength
+    this.#next = this.#behind >= this.#end ? this.#end : this.#behind - this.#overlap
+    return [window]
+  }
+
+  protected behind(): number {
+    return this.#behind
   }
 }

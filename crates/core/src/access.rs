@@ -60,6 +60,15 @@ impl Mapping {
         self.check_range(offset, target.len() as u64)
     }
 
+    /// A copy of a part, if there is memory for it.
+    pub fn copy(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|_| Error::raw("malloc", sys::ENOMEM))?;
+        bytes.resize(len, 0);
+        self.read(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Copies in.
     pub fn write(&self, offset: u64, source: &[u8]) -> Result<()> {
         let start = self.within_for_writing(offset, source.len())?;

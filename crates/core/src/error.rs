@@ -36,6 +36,8 @@ pub enum Error {
     Unavailable(String),
     /// A name that shared memory cannot have.
     InvalidName(String),
+    /// A regular expression, or a list of needles, that cannot be searched for.
+    InvalidPattern(String),
     /// The region was opened in a way that rules the call out.
     InvalidState(String),
     /// This system, or this file system, has no such locks.
@@ -113,7 +115,7 @@ impl Error {
             Self::Busy => "ERR_REGION_BUSY",
             Self::FlushFailed => "EIO",
             Self::OutOfRange(_) => "ERR_OUT_OF_RANGE",
-            Self::InvalidName(_) => "ERR_INVALID_ARG_VALUE",
+            Self::InvalidName(_) | Self::InvalidPattern(_) => "ERR_INVALID_ARG_VALUE",
             Self::InvalidState(_) => "ERR_INVALID_STATE",
             Self::Unavailable(_) => "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM",
             Self::LockUnsupported(_) => "ERR_LOCK_UNSUPPORTED",
@@ -173,6 +175,7 @@ impl fmt::Display for Error {
             | Self::Unavailable(message)
             | Self::InvalidState(message)
             | Self::InvalidName(message)
+            | Self::InvalidPattern(message)
             | Self::LockUnsupported(message) => f.write_str(message),
             Self::ZeroCopyUnavailable(why) => write!(
                 f,

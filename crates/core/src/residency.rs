@@ -1,9 +1,9 @@
 //! Bringing pages into memory, keeping them there, and asking which ones are.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
+use crate::search_job::Control;
 use crate::sys;
 use crate::{Access, Error, Mapping, Protection, Region, Result};
 
@@ -81,14 +81,14 @@ pub struct Prefetch {
     mapping: Arc<Mapping>,
     start: usize,
     end: usize,
-    /// Set from any thread, it ends the work at the next slice.
-    pub cancelled: Arc<AtomicBool>,
+    /// Who else has a say.
+    pub control: Arc<Control>,
 }
 
 impl Region {
     /// What a prefetch of a part of the region needs, to be run on any thread.
     pub fn prefetch(&self, start: usize, end: usize) -> Prefetch {
-        Prefetch { mapping: Arc::clone(&self.mapping), start, end, cancelled: Arc::default() }
+        Prefetch { mapping: Arc::clone(&self.mapping), start, end, control: Arc::default() }
     }
 
     /// Which pages of a part of the region are in memory.
@@ -110,7 +110,7 @@ impl Prefetch {
         self.mapping.check()?;
         self.mapping.readable("read ahead")?;
         let mut start = self.start;
-        while start < self.end && !self.cancelled.load(Ordering::Acquire) {
+        while start < self.end && !self.control.is_cancelled() {
             let end = self.end.min(start + SLICE);
             if let Some((address, len)) = self.mapping.pages(start, end) {
                 // SAFETY: the pages are this mapping's own, held by `mapping`, and readable.

@@ -1,10 +1,51 @@
 //! Work on a thread of our own: what takes seconds must not hold up `fs`, which shares four threads with everybody.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use memmap_core::search_job::Control;
 use memmap_core::Error;
+use napi::bindgen_prelude::{Either, Null, ToNapiValue};
 use napi::{Env, JsValue, Result};
+use napi_derive::napi;
 
 use crate::array_buffer::Raw;
 use crate::errors::{call_js, to_js};
+
+/// Work of this isolate that may still be ended, by the number the caller gave.
+#[derive(Default)]
+struct Tickets(HashMap<u32, Arc<Control>>);
+
+impl Drop for Tickets {
+    /// The isolate ends: nobody waits for its work any more.
+    fn drop(&mut self) {
+        self.0.values().for_each(|control| control.cancel());
+    }
+}
+
+thread_local! {
+    static TICKETS: RefCell<Tickets> = RefCell::default();
+}
+
+/// Takes note of work that is begun.
+pub fn register(ticket: u32, control: &Arc<Control>) {
+    TICKETS.with_borrow_mut(|tickets| tickets.0.insert(ticket, Arc::clone(control)));
+}
+
+/// Forgets work, and ends it if it is still under way.
+#[napi]
+pub fn end_work(ticket: u32) {
+    if let Some(control) = TICKETS.with_borrow_mut(|tickets| tickets.0.remove(&ticket)) {
+        control.cancel();
+    }
+}
+
+/// How many bytes of it are done.
+#[napi]
+pub fn work_done(ticket: u32) -> f64 {
+    TICKETS.with_borrow(|tickets| tickets.0.get(&ticket).map_or(0.0, |control| control.done() as f64))
+}
 
 /// Prepares work here and runs it there. The promise resolves with nothing, or with the error to throw: in TypeScript, which
 /// asks first whether the region was closed in the meantime.
@@ -12,17 +53,32 @@ pub fn run_in_background<W>(env: Env, prepare: impl FnOnce() -> memmap_core::Res
 where
     W: FnOnce() -> memmap_core::Result<()> + Send + 'static,
 {
+    answer_in_background(env, || {
+        let work = prepare()?;
+        Ok(move || work().map(|()| Null))
+    })
+}
+
+/// As [`run_in_background`], for work that has a result.
+pub fn answer_in_background<W, T>(env: Env, prepare: impl FnOnce() -> memmap_core::Result<W>) -> Result<Raw>
+where
+    W: FnOnce() -> memmap_core::Result<T> + Send + 'static,
+    T: ToNapiValue + Send + 'static,
+{
     call_js(env, move || {
         let work = prepare()?;
         let (deferred, promise) = env.create_deferred()?;
         std::thread::Builder::new()
             .name("memmap".into())
-            .stack_size(256 * 1024)
+            .stack_size(512 * 1024)
             .spawn(move || {
                 // The work drops what it holds before anybody hears of it: a region that is closed then finds nobody else
                 // holding its memory.
                 let outcome = work();
-                deferred.resolve(move |env| outcome.err().map(|error| to_js(env, &error).map(Raw::from)).transpose());
+                deferred.resolve(move |env| match outcome {
+                    Ok(answer) => Ok(Either::A(answer)),
+                    Err(error) => to_js(env, &error).map(Raw::from).map(Either::B),
+                });
             })
             .map_err(|cause| Error::system("pthread_create", &cause))?;
         Ok(Raw::from(promise.raw()))

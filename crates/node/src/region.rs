@@ -1,10 +1,5 @@
 //! What every kind of region can do, beside its bytes: change its length, its protection, its place in memory.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-
 use memmap_core::advice::Advice;
 use memmap_core::region::Kind;
 use memmap_core::{handle, Access, Protection, Region};
@@ -13,7 +8,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::array_buffer::Raw;
-use crate::background::run_in_background;
+use crate::background::{register, run_in_background};
 use crate::errors::call;
 use crate::regions;
 
@@ -139,27 +134,14 @@ pub fn residency(env: Env, region: f64, start: f64, end: f64) -> Result<Residenc
     })
 }
 
-thread_local! {
-    /// Prefetches of this isolate that may still be cancelled, by the number the caller gave.
-    static PREFETCHES: RefCell<HashMap<u32, Arc<AtomicBool>>> = RefCell::default();
-}
-
 /// Brings a part of the region into memory; resolves with nothing, or with the error to throw.
 #[napi(ts_return_type = "Promise<Error | null>")]
 pub fn prefetch(env: Env, region: f64, start: f64, end: f64, ticket: u32) -> Result<Raw> {
     run_in_background(env, || {
         let work = regions::with(region, |region| Ok(region.prefetch(start as usize, end as usize)))?;
-        PREFETCHES.with_borrow_mut(|running| running.insert(ticket, Arc::clone(&work.cancelled)));
+        register(ticket, &work.control);
         Ok(move || work.run())
     })
-}
-
-/// Forgets a prefetch, and ends it if it is still under way.
-#[napi]
-pub fn end_prefetch(ticket: u32) {
-    if let Some(cancelled) = PREFETCHES.with_borrow_mut(|running| running.remove(&ticket)) {
-        cancelled.store(true, Ordering::Release);
-    }
 }
 
 /// Offers the region to other isolates; what they must say to get it.

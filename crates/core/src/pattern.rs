@@ -1,0 +1,261 @@
+//! What is looked for: one needle, many at once, or a regular expression. And how it is found in windows of bounded
+//! length, so that somebody may break in between them.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memmem;
+use regex_automata::meta::Regex;
+use regex_automata::util::captures::Captures;
+use regex_automata::util::syntax;
+use regex_automata::Input;
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use crate::{Error, Result};
+
+/// Longer matches than this are not worth overlapping windows: then a window is a whole number of lines, or everything.
+const LONGEST_OVERLAP: usize = 1 << 20;
+
+/// A match of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// First byte.
+    pub start: usize,
+    /// The byte behind the last one.
+    pub end: usize,
+    /// Which needle it is; 0 for an expression.
+    pub needle: usize,
+}
+
+/// How far a match may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// So many bytes at most.
+    Bytes(usize),
+    /// To the end of a line, since no line end is ever a part of it.
+    Line,
+    /// Anywhere.
+    Anywhere,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Empty,
+    Byte(u8),
+    Needle(Box<memmem::Finder<'static>>),
+    Needles(AhoCorasick),
+    Expression { regex: Regex, characters: bool, sticky: bool },
+}
+
+/// Something to look for, made ready once.
+#[derive(Debug)]
+pub struct Pattern {
+    engine: Engine,
+    reach: Reach,
+    needles: usize,
+}
+
+/// What a regular expression is made of, beside its text.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Flags {
+    /// Capital letters are as good as small ones.
+    pub ignore_case: bool,
+    /// The text is characters in UTF-8: an empty match is never inside of one.
+    pub characters: bool,
+    /// A match begins where the search begins, or just behind the match before.
+    pub sticky: bool,
+}
+
+impl Pattern {
+    /// One needle.
+    pub fn needle(needle: &[u8]) -> Self {
+        let engine = match needle {
+            [] => Engine::Empty,
+            [byte] => Engine::Byte(*byte),
+            _ => Engine::Needle(Box::new(memmem::Finder::new(needle).into_owned())),
+        };
+        Self { engine, reach: Reach::Bytes(needle.len()), needles: 1 }
+    }
+
+    /// Many needles at once. Of two that begin at the same byte the one that comes first in the list is found.
+    pub fn needles(needles: &[&[u8]]) -> Result<Self> {
+        let longest = needles.iter().map(|needle| needle.len()).max().unwrap_or(0);
+        let found = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(needles);
+        let engine = found.map_err(|cause| Error::InvalidPattern(cause.to_string()))?;
+        let reach = if longest <= LONGEST_OVERLAP { Reach::Bytes(longest) } else { Reach::Anywhere };
+        Ok(Self { engine: Engine::Needles(engine), reach, needles: needles.len() })
+    }
+
+    /// A regular expression in this engine's own syntax, over bytes.
+    pub fn expression(text: &str, flags: Flags) -> Result<Self> {
+        let refused = |cause: &dyn std::fmt::Display| Error::InvalidPattern(cause.to_string());
+        let config = syntax::Config::new().unicode(flags.characters).utf8(false).case_insensitive(flags.ignore_case);
+        let hir = syntax::parse_with(text, &config).map_err(|cause| refused(&cause))?;
+        let regex = Regex::builder()
+            .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(64 << 20)))
+            .build_from_hir(&hir)
+            .map_err(|cause| match cause.size_limit() {
+                Some(limit) => refused(&format!("it needs more than {} MiB once compiled", limit >> 20)),
+                None => refused(&cause),
+            })?;
+        let reach = match hir.properties().maximum_len() {
+            Some(longest) if longest <= LONGEST_OVERLAP => Reach::Bytes(longest),
+            _ if !may_hold_newline(&hir) => Reach::Line,
+            _ => Reach::Anywhere,
+        };
+        let engine = Engine::Expression { regex, characters: flags.characters, sticky: flags.sticky };
+        Ok(Self { engine, reach, needles: 1 })
+    }
+
+    /// How many needles there are; 1 for an expression.
+    pub fn needle_count(&self) -> usize {
+        self.needles
+    }
+
+    /// Groups of an expression, with the whole match as the first; 1 for needles.
+    pub fn group_count(&self) -> usize {
+        match &self.engine {
+            Engine::Expression { regex, .. } => regex.group_info().group_len(regex_automata::PatternID::ZERO),
+            _ => 1,
+        }
+    }
+
+    /// The same for another thread: expressions have scratch memory that only one can use at a time.
+    pub fn for_another_thread(&self) -> Self {
+        let engine = match &self.engine {
+            Engine::Empty => Engine::Empty,
+            Engine::Byte(byte) => Engine::Byte(*byte),
+            Engine::Needle(finder) => Engine::Needle(finder.clone()),
+            Engine::Needles(automaton) => Engine::Needles(automaton.clone()),
+            Engine::Expression { regex, characters, sticky } => {
+                Engine::Expression { regex: regex.clone(), characters: *characters, sticky: *sticky }
+            }
+        };
+        Self { engine, ..*self }
+    }
+
+    /// Whether a range may be cut into slices that are searched apart from each other.
+    pub fn can_be_sliced(&self) -> bool {
+        self.reach != Reach::Anywhere && !matches!(self.engine, Engine::Expression { sticky: true, .. })
+    }
+
+    /// Where a window must end so that every match which begins before `border` lies wholly in it; at most `end`.
+    pub fn window_end(&self, haystack: &[u8], border: usize, end: usize) -> usize {
+        match self.reach {
+            Reach::Bytes(longest) => border.saturating_add(longest.saturating_sub(1)).min(end),
+            Reach::Line => memchr::memchr(b'\n', &haystack[border..end]).map_or(end, |newline| border + newline + 1),
+            Reach::Anywhere => end,
+        }
+    }
+
+    /// The first match in `[at, end)`. What lies around is looked at by assertions only.
+    pub fn find(&self, haystack: &[u8], at: usize, end: usize) -> Option<Found> {
+        let part = || &haystack[at..end];
+        let place = |start: usize, len: usize| Found { start: at + start, end: at + start + len, needle: 0 };
+        match &self.engine {
+            Engine::Empty => Some(place(0, 0)),
+            Engine::Byte(byte) => memchr::memchr(*byte, part()).map(|start| place(start, 1)),
+            Engine::Needle(finder) => finder.find(part()).map(|start| place(start, finder.needle().len())),
+            Engine::Needles(automaton) => automaton
+                .find(aho_corasick::Input::new(haystack).span(at..end))
+                .map(|found| Found { start: found.start(), end: found.end(), needle: found.pattern().as_usize() }),
+            Engine::Expression { regex, sticky, .. } => {
+                let input = expression_input(haystack, at, end, *sticky);
+                regex.search(&input).map(|found| Found { start: found.start(), end: found.end(), needle: 0 })
+            }
+        }
+    }
+
+    /// The groups of the match that `find` has found at `found.start`: two positions each, -1 where a group has no part in it.
+    pub fn groups(&self, haystack: &[u8], found: Found, scratch: &mut Scratch, mut take: impl FnMut(f64, f64)) {
+        let Engine::Expression { regex, .. } = &self.engine else {
+            return take(found.start as f64, found.end as f64);
+        };
+        let captures = scratch.0.get_or_insert_with(|| regex.create_captures());
+        regex.search_captures(&expression_input(haystack, found.start, found.end, true), captures);
+        for group in 0..captures.group_len() {
+            match captures.get_group(group) {
+                Some(span) => take(span.start as f64, span.end as f64),
+                None => take(-1.0, -1.0),
+            }
+        }
+    }
+
+    /// Where the search goes on after a match, as JavaScript has it: a match may be empty right behind another, and after an
+    /// empty one the next byte, or character, is stepped over.
+    pub fn behind(&self, haystack: &[u8], found: Found) -> usize {
+        if found.end > found.start {
+            return found.end;
+        }
+        let mut next = found.end + 1;
+        if matches!(self.engine, Engine::Expression { characters: true, .. }) {
+            while haystack.get(next).is_some_and(|byte| byte & 0xc0 == 0x80) {
+                next += 1;
+            }
+        }
+        next
+    }
+
+    /// Visits the matches that begin in `[at, to)` of the text `haystack[..end]`, until `visit` wants no more. Where the search
+    /// goes on: at `to` or behind it, and behind `end` when it is over.
+    pub fn walk(
+        &self,
+        haystack: &[u8],
+        mut at: usize,
+        to: usize,
+        end: usize,
+        mut visit: impl FnMut(Found) -> bool,
+    ) -> usize {
+        let window_end = self.window_end(haystack, to, end);
+        // At the very end a match may be empty.
+        let last = to == end;
+        while at < to || (last && at == end) {
+            match self.find(haystack, at, window_end) {
+                Some(found) if last || found.start < to => {
+                    at = self.behind(haystack, found);
+                    if !visit(found) {
+                        return at;
+                    }
+                }
+                _ if last || self.is_sticky() => return end + 1,
+                // One that begins just at `to` is found from there, whole.
+                _ => return to,
+            }
+        }
+        at
+    }
+
+    fn is_sticky(&self) -> bool {
+        matches!(self.engine, Engine::Expression { sticky: true, .. })
+    }
+
+    /// How many matches of one byte a range has, where that is the pattern: there is a faster way than one by one.
+    pub fn count_bytes(&self, part: &[u8]) -> Option<u64> {
+        match &self.engine {
+            Engine::Byte(byte) => Some(memchr::memchr_iter(*byte, part).count() as u64),
+            _ => None,
+        }
+    }
+}
+
+/// Memory for groups, to be used again.
+#[derive(Debug, Default)]
+pub struct Scratch(Option<Captures>);
+
+fn expression_input(haystack: &[u8], at: usize, end: usize, sticky: bool) -> Input<'_> {
+    let anchored = if sticky { regex_automata::Anchored::Yes } else { regex_automata::Anchored::No };
+    Input::new(haystack).span(at..end).anchored(anchored)
+}
+
+/// Whether a match may hold a line end.
+fn may_hold_newline(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => literal.0.contains(&b'\n'),
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().any(|range| (range.start()..=range.end()).contains(&'\n'))
+        }
+        HirKind::Class(Class::Bytes(class)) => class.iter().any(|range| (range.start()..=range.end()).contains(&b'\n')),
+        HirKind::Repetition(repetition) => may_hold_newline(&repetition.sub),
+        HirKind::Capture(capture) => may_hold_newline(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(may_hold_newline),
+    }
+}

@@ -1,0 +1,277 @@
+//! Searches that take their time: slice by slice, over several threads, with an eye on whether anybody still wants them.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::advice::Advice;
+use crate::pattern::{Found, Pattern, Scratch};
+use crate::{sys, Error, Mapping, Result};
+
+/// Bytes between two looks at whether the search is still wanted, and what a thread takes at a time.
+const SLICE: usize = 4 << 20;
+/// So many slices at most: the place where each ended is kept.
+const MOST_SLICES: usize = 1 << 16;
+/// A thread more for each so many bytes: starting one takes as long as searching a few hundred kilobytes.
+const WORTH_A_THREAD: usize = 8 << 20;
+
+/// What others may know and say of a search that is under way.
+#[derive(Debug, Default)]
+pub struct Control {
+    cancelled: AtomicBool,
+    done: AtomicU64,
+}
+
+impl Control {
+    /// Ends the search at its next slice.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    /// Whether nobody wants the rest.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Bytes that were looked at.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// A part of a region was looked at. An error where nobody wants the rest, or the part was not all there.
+    pub fn step(&self, mapping: &Mapping, from: u64, bytes: u64) -> Result<()> {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+        if self.is_cancelled() {
+            // Whoever cancelled it does not listen any more.
+            return Err(Error::Closed);
+        }
+        mapping.check_range(from, bytes)
+    }
+}
+
+/// A pattern, and the part of a region that is the text it is looked for in.
+#[derive(Debug)]
+pub struct Search {
+    /// Where.
+    pub mapping: Arc<Mapping>,
+    /// First byte of the text.
+    pub start: u64,
+    /// The byte behind its last one.
+    pub end: u64,
+    /// What for.
+    pub pattern: Arc<Pattern>,
+    /// Who else has a say.
+    pub control: Arc<Control>,
+}
+
+/// Matches in a row.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// For each: which needle, then first byte and end of the match and of each group, -1 for one that has no part in it.
+    pub spans: Vec<f64>,
+    /// The bytes of the matches, one behind the other.
+    pub bytes: Vec<u8>,
+    /// Where the search goes on, from the start of the text; behind its end when it is over.
+    pub next: u64,
+}
+
+impl Search {
+    fn text(&self) -> Result<&[u8]> {
+        let len = usize::try_from(self.end.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        self.mapping.bytes(self.start, len)
+    }
+
+    /// How many matches of each needle there are, that do not overlap.
+    pub fn count(&self, threads: usize) -> Result<Vec<u64>> {
+        let text = self.text()?;
+        let slices = Slices::of(text.len(), threads, &self.pattern);
+        let ends: Vec<AtomicUsize> = (0..slices.count).map(|_| AtomicUsize::new(0)).collect();
+        let totals = Mutex::new(vec![0_u64; self.pattern.needle_count()]);
+        slices.run(|pattern, take| {
+            let mut counts = vec![0_u64; pattern.needle_count()];
+            while let Some(slice) = take() {
+                let (from, to) = slices.bounds(slice);
+                self.ahead(to, slices.size);
+                let end = self.mapping.touch(|| match pattern.count_bytes(&text[from..to]) {
+                    Some(count) => {
+                        counts[0] += count;
+                        to
+                    }
+                    None => pattern.walk(text, from, to, text.len(), |found| {
+                        counts[found.needle] += 1;
+                        true
+                    }),
+                })?;
+                ends[slice].store(end, Ordering::Relaxed);
+                self.control.step(&self.mapping, self.start + from as u64, (to - from) as u64)?;
+            }
+            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.iter_mut().zip(&counts).for_each(|(total, count)| *total += count);
+            Ok(())
+        })?;
+        let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.mapping.touch(|| stitch(&self.pattern, text, &slices, &ends, &mut totals))?;
+        self.mapping.check()?;
+        Ok(totals)
+    }
+
+    /// The first match.
+    pub fn first(&self, threads: usize) -> Result<Option<Found>> {
+        let text = self.text()?;
+        let slices = Slices::of(text.len(), threads, &self.pattern);
+        let best = AtomicUsize::new(usize::MAX);
+        let found: Mutex<Option<Found>> = Mutex::new(None);
+        slices.run(|pattern, take| {
+            while let Some(slice) = take().filter(|&slice| slice < best.load(Ordering::Acquire)) {
+                let (from, to) = slices.bounds(slice);
+                self.ahead(to, slices.size);
+                let mut first = None;
+                self.mapping.touch(|| {
+                    pattern.walk(text, from, to, text.len(), |match_| {
+                        first = Some(match_);
+                        false
+                    })
+                })?;
+                self.control.step(&self.mapping, self.start + from as u64, (to - from) as u64)?;
+                if let Some(first) = first {
+                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                    if best.fetch_min(slice, Ordering::AcqRel) > slice {
+                        *found = Some(first);
+                    }
+                    return Ok(());
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Matches from `at` on, which is counted from the start of the text: so many at most, and about so many bytes of them.
+    pub fn batch(&self, at: u64, most: usize, most_bytes: Option<usize>) -> Result<Batch> {
+        let text = self.text()?;
+        let mut batch = Batch::default();
+        let mut scratch = Scratch::default();
+        let mut at = usize::try_from(at).unwrap_or(usize::MAX);
+        let (mut left, mut no_room) = (most, false);
+        while at <= text.len() && left > 0 {
+            let to = at.saturating_add(SLICE).min(text.len());
+            self.ahead(to, SLICE);
+            let from = at;
+            at = self.mapping.touch(|| {
+                self.pattern.walk(text, from, to, text.len(), |found| {
+                    batch.spans.push(found.needle as f64);
+                    self.pattern.groups(text, found, &mut scratch, |start, end| {
+                        let place = |position: f64| if position < 0.0 { -1.0 } else { position + self.start as f64 };
+                        batch.spans.extend([place(start), place(end)]);
+                    });
+                    left -= 1;
+                    if let Some(most_bytes) = most_bytes {
+                        // A match may be longer than there is memory.
+                        no_room = batch.bytes.try_reserve(found.end - found.start).is_err();
+                        if !no_room {
+                            batch.bytes.extend_from_slice(&text[found.start..found.end]);
+                        }
+                        if no_room || batch.bytes.len() >= most_bytes {
+                            left = 0;
+                        }
+                    }
+                    left > 0
+                })
+            })?;
+            if no_room {
+                return Err(Error::raw("malloc", sys::ENOMEM));
+            }
+            let looked = at.min(text.len()).saturating_sub(from);
+            self.control.step(&self.mapping, self.start + from as u64, looked as u64)?;
+        }
+        batch.next = at as u64;
+        Ok(batch)
+    }
+
+    /// Has the system read what will be looked at next, while this is looked at.
+    fn ahead(&self, from: usize, bytes: usize) {
+        let start = (self.start as usize).saturating_add(from);
+        // Nobody has to be told that it cannot.
+        let _ = self.mapping.advise(Advice::WillNeed, start, start.saturating_add(bytes).min(self.end as usize));
+    }
+}
+
+/// How a text is shared out.
+struct Slices<'a> {
+    pattern: &'a Pattern,
+    length: usize,
+    size: usize,
+    count: usize,
+    threads: usize,
+}
+
+impl<'a> Slices<'a> {
+    fn of(length: usize, threads: usize, pattern: &'a Pattern) -> Self {
+        if !pattern.can_be_sliced() {
+            return Self { pattern, length, size: length.max(1), count: 1, threads: 1 };
+        }
+        let size = SLICE.max(length.div_ceil(MOST_SLICES));
+        let count = length.div_ceil(size).max(1);
+        let threads = threads.min(length / WORTH_A_THREAD + 1).min(count).max(1);
+        Self { pattern, length, size, count, threads }
+    }
+
+    fn bounds(&self, slice: usize) -> (usize, usize) {
+        let from = slice * self.size;
+        (from, from.saturating_add(self.size).min(self.length))
+    }
+
+    /// Runs work on all threads; each is given the slices by the function, in their order.
+    fn run(&self, work: impl Fn(&Pattern, &dyn Fn() -> Option<usize>) -> Result<()> + Sync) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let take = || {
+            let slice = next.fetch_add(1, Ordering::Relaxed);
+            (slice < self.count && !failed.load(Ordering::Relaxed)).then_some(slice)
+        };
+        let part = |pattern: &Pattern| {
+            let outcome = work(pattern, &take);
+            if outcome.is_err() {
+                failed.store(true, Ordering::Relaxed);
+            }
+            outcome
+        };
+        std::thread::scope(|scope| {
+            let (part, mut helpers) = (&part, Vec::new());
+            for _ in 1..self.threads {
+                let pattern = self.pattern.for_another_thread();
+                let builder = std::thread::Builder::new().name("memmap".into()).stack_size(512 * 1024);
+                // Where there is no thread to be had, those that are there do it.
+                helpers.extend(builder.spawn_scoped(scope, move || part(&pattern)));
+            }
+            let ours = part(self.pattern);
+            helpers.into_iter().fold(ours, |outcome, helper| {
+                let theirs = helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                outcome.and(theirs)
+            })
+        })
+    }
+}
+
+/// Makes good what slices that were searched apart got wrong. Each began at its own first byte, but the match before may reach
+/// into it: then its first matches were others. The two rows of matches are followed until they meet, which they mostly
+/// do at once.
+fn stitch(pattern: &Pattern, text: &[u8], slices: &Slices<'_>, ends: &[AtomicUsize], totals: &mut [u64]) {
+    let mut at = 0;
+    for (slice, end) in ends.iter().enumerate() {
+        let (from, to) = slices.bounds(slice);
+        let end = end.load(Ordering::Relaxed);
+        let (mut right, mut wrong) = (at, from);
+        while right != wrong {
+            let behind_end = |position: usize| position > to || (position == to && to < text.len());
+            let (row, sign) = if right < wrong || behind_end(wrong) { (&mut right, 1) } else { (&mut wrong, -1_i64) };
+            if behind_end(*row) {
+                break;
+            }
+            *row = pattern.walk(text, *row, to, text.len(), |found| {
+                totals[found.needle] = totals[found.needle].wrapping_add_signed(sign);
+                false
+            });
+        }
+        at = if right == wrong { end } else { right };
+    }
+}

@@ -1,0 +1,133 @@
+import type { NonSharedBuffer } from 'node:buffer'
+import { inspect } from 'node:util'
+
+import { illegalConstructor } from './errors.ts'
+
+/** Lets only this package make matches. @internal */
+export const OURS: unique symbol = Symbol('memmap.match')
+
+/** Positions of a match or a group: its first byte, and the byte behind its last one. */
+export type Place = readonly [start: number, end: number]
+
+/** Where the groups of a match are. */
+export interface Indices extends ReadonlyArray<Place | undefined> {
+  /** The same by name; `undefined` where no group has one. */
+  readonly groups: Readonly<Record<string, Place | undefined>> | undefined
+}
+
+/** Where matches are and what they hold, as the addon gives it: see `MatchBatch` there. @internal */
+export interface MatchData {
+  readonly spans: Float64Array
+  readonly bytes: Uint8Array
+}
+
+/**
+ * A match of a regular expression, or of one of many needles. `match[0]` are its bytes and `match[1]` those of the first group,
+ * `undefined` where the group has no part in it. Copies: they outlive the region.
+ *
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const match = log.match(/status=(?<status>\d+)/)
+ * if (match !== null) console.log(match.index, match.groups?.status?.toString())
+ * ```
+ */
+export class Match implements Iterable<NonSharedBuffer | undefined> {
+  readonly [group: number]: NonSharedBuffer | undefined
+  /** Position in the region of the first byte. */
+  readonly index: number
+  /** Position of the byte behind the last one. */
+  readonly end: number
+  /** Which of many needles it is, by its place in their list; 0 for a regular expression. */
+  readonly needle: number
+  /** How many groups there are, the whole match included. */
+  readonly length: number
+  readonly #data: MatchData
+  /** Where in `spans` its groups begin, and in `bytes` its bytes. */
+  readonly #span: number
+  readonly #byte: number
+  readonly #names: ReadonlyMap<number, string>
+
+  /** @internal */
+  constructor(
+    key: typeof OURS,
+    data: MatchData,
+    span: number,
+    byte: number,
+    groups: number,
+    names: ReadonlyMap<number, string>,
+  ) {
+    if (key !== OURS) throw illegalConstructor('region.match() or matchAll()')
+    this.needle = data.spans[span] ?? 0
+    this.index = data.spans[span + 1] ?? 0
+    this.end = data.spans[span + 2] ?? 0
+    this.length = groups
+    this.#data = data
+    this.#span = span + 1
+    this.#byte = byte
+    this.#names = names
+    defineGroups(groups)
+  }
+
+  /** Groups by their names; `undefined` where none has one. */
+  get groups(): Readonly<Record<string, NonSharedBuffer | undefined>> | undefined {
+    return this.#named((group) => this[group])
+  }
+
+  /** Where the match and its groups are in the region. */
+  get indices(): Indices {
+    const places = Array.from({ length: this.length }, (_, group) => this.#place(group))
+    return Object.assign(places, { groups: this.#named((group) => places[group]) })
+  }
+
+  /** The match and its groups, as `[all, first, second] = match`. */
+  *[Symbol.iterator](): IterableIterator<NonSharedBuffer | undefined> {
+    for (let group = 0; group < this.length; group++) yield this[group]
+  }
+
+  /** The bytes of a group. @internal */
+  static bytesOf(match: Match, group: number): NonSharedBuffer | undefined {
+    const place = match.#place(group)
+    if (place === undefined) return undefined
+    const { buffer, byteOffset } = match.#data.bytes
+    const from = byteOffset + match.#byte + place[0] - match.index
+    return Buffer.from(buffer as ArrayBuffer, from, place[1] - place[0])
+  }
+
+  /** How `console.log` shows it. @internal */
+  [inspect.custom](_depth: number, options: object): string {
+    const { index, end, groups } = this
+    return `Match ${inspect({ index, end, ...Object.fromEntries([...this].entries()), groups }, options)}`
+  }
+
+  #place(group: number): Place | undefined {
+    if (group >= this.length) return undefined
+    const start = this.#data.spans[this.#span + 2 * group] ?? -1
+    return start < 0 ? undefined : [start, this.#data.spans[this.#span + 2 * group + 1] ?? start]
+  }
+
+  #named<T>(value: (group: number) => T): Readonly<Record<string, T>> | undefined {
+    if (this.#names.size === 0) return undefined
+    // Without a prototype, as JavaScript's own: a group may be named `constructor`.
+    const named = Object.create(null) as Record<string, T>
+    for (const [group, name] of this.#names) named[name] = value(group)
+    return named
+  }
+}
+
+let defined = 0
+
+/** Groups are made when they are looked at: most never are. */
+function defineGroups(count: number): void {
+  for (; defined < count; defined++) {
+    const group = defined
+    Object.defineProperty(Match.prototype, group, {
+      get(this: Match) {
+        return Match.bytesOf(this, group)
+      },
+      configurable: true,
+    })
+  }
+}

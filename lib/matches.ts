@@ -1,0 +1,135 @@
+// Matches of a regular expression or of many needles, a batch at a time.
+
+import * as native from '#binding'
+
+import type { Asked } from './background.ts'
+import { Match, OURS } from './match.ts'
+import type { MatchData } from './match.ts'
+import type { Memory } from './memory.ts'
+import type { Pattern } from './pattern.ts'
+import { BatchScan } from './scan.ts'
+
+const BATCH = 1024
+
+interface MatchBatch extends MatchData {
+  readonly next: number
+}
+
+/** Matches of any pattern, as the addon finds them. */
+abstract class PatternScan<T extends { readonly index: number }> extends BatchScan<T, MatchBatch> {
+  protected readonly pattern: Pattern
+  readonly #withBytes: boolean
+  readonly #start: number
+  readonly #end: number
+  /** From the start of the text. */
+  #next = 0
+
+  constructor(memory: Memory, asked: Asked, start: number, end: number, pattern: Pattern, withBytes: boolean) {
+    super(memory, asked, start)
+    this.pattern = pattern
+    this.#start = start
+    this.#end = end
+    this.#withBytes = withBytes
+  }
+
+  protected get state(): number {
+    return this.#next
+  }
+
+  protected get over(): boolean {
+    return this.#start + this.#next > this.#stop
+  }
+
+  protected get total(): number {
+    return this.#end - this.#start
+  }
+
+  protected get done(): number {
+    return this.#next
+  }
+
+  get #stop(): number {
+    return Math.min(this.#end, this.memory.byteLength)
+  }
+
+  #part(): Float64Array {
+    return Float64Array.of(this.#start, this.#stop, this.#next, BATCH)
+  }
+
+  protected read(region: number): MatchBatch {
+    return native.matches(region, this.pattern.handle, this.#part(), this.#withBytes)
+  }
+
+  protected readBehind(region: number, ticket: number): Promise<MatchBatch | Error> {
+    return native.matchesInBackground(region, this.pattern.handle, this.#part(), this.#withBytes, ticket)
+  }
+
+  protected take(batch: MatchBatch): T[] {
+    this.#next = batch.next
+    return this.make(batch)
+  }
+
+  protected abstract make(batch: MatchData): T[]
+}
+
+export class Matches extends PatternScan<Match> {
+  #matches: Match[] = []
+
+  constructor(memory: Memory, asked: Asked, start: number, end: number, pattern: Pattern) {
+    super(memory, asked, start, end, pattern, true)
+  }
+
+  protected make(data: MatchData): Match[] {
+    this.#matches = matchesOf(data, this.pattern)
+    return this.#matches
+  }
+
+  protected behind(item: number): number {
+    return this.#matches[item]?.end ?? 0
+  }
+}
+
+/** The matches of a batch. */
+export function matchesOf(data: MatchData, { groups, names }: Pattern): Match[] {
+  const stride = 1 + 2 * groups
+  const matches: Match[] = []
+  let byte = 0
+  for (let span = 0; span < data.spans.length; span += stride) {
+    const match = new Match(OURS, data, span, byte, groups, names)
+    byte += match.end - match.index
+    matches.push(match)
+  }
+  return matches
+}
+
+/** Where one of many needles is. */
+export interface Found {
+  /** Position in the region. */
+  readonly index: number
+  /** Which needle, by its place in the list. */
+  readonly needle: number
+}
+
+/** Positions of many needles. */
+export class FoundNeedles extends PatternScan<Found> {
+  #ends: Float64Array = new Float64Array(0)
+
+  constructor(memory: Memory, asked: Asked, start: number, end: number, pattern: Pattern) {
+    super(memory, asked, start, end, pattern, false)
+  }
+
+  protected make({ spans }: MatchData): Found[] {
+    const count = spans.length / 3
+    const found: Found[] = []
+    this.#ends = new Float64Array(count)
+    for (let i = 0; i < count; i++) {
+      found.push({ needle: spans[3 * i] ?? 0, index: spans[3 * i + 1] ?? 0 })
+      this.#ends[i] = spans[3 * i + 2] ?? 0
+    }
+    return found
+  }
+
+  protected behind(item: number): number {
+    return this.#ends[item] ?? 0
+  }
+}

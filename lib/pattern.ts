@@ -1,0 +1,70 @@
+// What searches look for, made ready by the addon: a needle, many needles at once, or a regular expression.
+
+import * as native from '#binding'
+
+import * as args from './arguments.ts'
+import { invalidArgType, invalidArgValue } from './errors.ts'
+import { translate } from './expression.ts'
+import type { Expression } from './expression.ts'
+import type { Bytes } from './types.ts'
+
+/** Bytes to look for: also a single one, by its number. */
+export type Needle = Bytes | number
+
+/** What the addon has made ready. */
+export interface Pattern {
+  readonly handle: object
+  /** Groups of an expression, the whole match included; 1 for needles. */
+  readonly groups: number
+  /** Names of the groups that have one, by their number. */
+  readonly names: ReadonlyMap<number, string>
+}
+
+const NO_NAMES: ReadonlyMap<number, string> = new Map()
+/** By the object, since compiling takes far longer than a short search. */
+const compiled = new WeakMap<RegExp, { readonly source: string; readonly flags: string; readonly pattern: Pattern }>()
+
+export function isExpression(value: unknown): value is RegExp {
+  return value instanceof RegExp
+}
+
+export function isNeedles(value: unknown): value is readonly Needle[] {
+  return Array.isArray(value)
+}
+
+/** One needle, for searches that are not done at once: the caller may change theirs meanwhile. */
+export function needlePattern(bytes: Uint8Array): Pattern {
+  return { handle: native.compileNeedles([Uint8Array.from(bytes)]), groups: 1, names: NO_NAMES }
+}
+
+/** Many needles. */
+export function needlesPattern(name: string, needles: readonly Needle[]): Pattern {
+  if (needles.length === 0) throw invalidArgValue(name, needles, 'must hold a needle at least')
+  const bytes = Array.from(needles, (needle, index) => args.pattern(`${name}[${index}]`, needle))
+  const empty = bytes.findIndex((needle) => needle.byteLength === 0)
+  if (empty !== -1) throw invalidArgValue(`${name}[${empty}]`, needles[empty], 'must hold a byte at least')
+  // A list of one is still a list; two of the same find what one finds.
+  const [first = new Uint8Array(0)] = bytes
+  return { handle: native.compileNeedles(bytes.length > 1 ? bytes : [first, first]), groups: 1, names: NO_NAMES }
+}
+
+/** A regular expression. */
+export function expressionPattern(name: string, value: unknown): Pattern {
+  if (!isExpression(value)) throw invalidArgType(name, 'an instance of RegExp', value)
+  const { source, flags } = value
+  const known = compiled.get(value)
+  if (known?.source === source && known.flags === flags) return known.pattern
+  const expression = translate(value)
+  const pattern = { handle: compile(name, value, expression), groups: expression.groups, names: expression.names }
+  compiled.set(value, { source, flags, pattern })
+  return pattern
+}
+
+function compile(name: string, value: RegExp, { text, ignoreCase, characters, sticky }: Expression): object {
+  try {
+    return native.compileExpression(text, (ignoreCase ? 1 : 0) + (characters ? 2 : 0) + (sticky ? 4 : 0))
+  } catch (error) {
+    const why = error instanceof Error ? (error.message.trim().split('\n').at(-1) ?? '') : ''
+    throw invalidArgValue(name, value, `has what this engine cannot do: ${why.replace(/^error: /, '')}`)
+  }
+}
