@@ -7,13 +7,10 @@ use crate::advice::Advice;
 use crate::pattern::{Found, Pattern, Scratch};
 use crate::{sys, Error, Mapping, Result};
 
-/// Bytes between two looks at whether the search is still wanted, and what a thread takes at a time.
-const SLICE: usize = 4 << 20;
+/// Bytes between two looks at whether a search is still wanted, and what a thread takes at a time.
+pub const SLICE: usize = 4 << 20;
 /// So many slices at most: the place where each ended is kept.
 const MOST_SLICES: usize = 1 << 16;
-/// A thread more for each so many bytes: starting one takes as long as searching a few hundred kilobytes.
-const WORTH_A_THREAD: usize = 8 << 20;
-
 /// What others may know and say of a search that is under way.
 #[derive(Debug, Default)]
 pub struct Control {
@@ -61,6 +58,8 @@ pub struct Search {
     pub pattern: Arc<Pattern>,
     /// Who else has a say.
     pub control: Arc<Control>,
+    /// Bytes of a slice: [`SLICE`], and less in tests.
+    pub slice: usize,
 }
 
 /// Matches in a row.
@@ -83,7 +82,7 @@ impl Search {
     /// How many matches of each needle there are, that do not overlap.
     pub fn count(&self, threads: usize) -> Result<Vec<u64>> {
         let text = self.text()?;
-        let slices = Slices::of(text.len(), threads, &self.pattern);
+        let slices = Slices::of(text.len(), threads, self.slice, &self.pattern);
         let ends: Vec<AtomicUsize> = (0..slices.count).map(|_| AtomicUsize::new(0)).collect();
         let totals = Mutex::new(vec![0_u64; self.pattern.needle_count()]);
         slices.run(|pattern, take| {
@@ -117,7 +116,7 @@ impl Search {
     /// The first match.
     pub fn first(&self, threads: usize) -> Result<Option<Found>> {
         let text = self.text()?;
-        let slices = Slices::of(text.len(), threads, &self.pattern);
+        let slices = Slices::of(text.len(), threads, self.slice, &self.pattern);
         let best = AtomicUsize::new(usize::MAX);
         let found: Mutex<Option<Found>> = Mutex::new(None);
         slices.run(|pattern, take| {
@@ -153,8 +152,8 @@ impl Search {
         let mut at = usize::try_from(at).unwrap_or(usize::MAX);
         let (mut left, mut no_room) = (most, false);
         while at <= text.len() && left > 0 {
-            let to = at.saturating_add(SLICE).min(text.len());
-            self.ahead(to, SLICE);
+            let to = at.saturating_add(self.slice).min(text.len());
+            self.ahead(to, self.slice);
             let from = at;
             at = self.mapping.touch(|| {
                 self.pattern.walk(text, from, to, text.len(), |found| {
@@ -205,13 +204,14 @@ struct Slices<'a> {
 }
 
 impl<'a> Slices<'a> {
-    fn of(length: usize, threads: usize, pattern: &'a Pattern) -> Self {
+    fn of(length: usize, threads: usize, slice: usize, pattern: &'a Pattern) -> Self {
         if !pattern.can_be_sliced() {
             return Self { pattern, length, size: length.max(1), count: 1, threads: 1 };
         }
-        let size = SLICE.max(length.div_ceil(MOST_SLICES));
+        let size = slice.max(length.div_ceil(MOST_SLICES));
         let count = length.div_ceil(size).max(1);
-        let threads = threads.min(length / WORTH_A_THREAD + 1).min(count).max(1);
+        // A thread for each two slices: to start one takes as long as to search some hundred kilobytes.
+        let threads = threads.min(count.div_ceil(2));
         Self { pattern, length, size, count, threads }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use memmap_core::lines::Block;
 use memmap_core::pattern::{Flags, Pattern};
-use memmap_core::search_job::{Batch, Control, Search};
+use memmap_core::search_job::{Batch, Control, Search, SLICE};
 use memmap_core::{Error, Mapping};
 use napi::bindgen_prelude::{External, Float64Array, Float64ArraySlice, Uint8Array};
 use napi::{Env, Result};
@@ -75,6 +75,7 @@ fn search(region: f64, start: f64, end: f64, pattern: &Held, control: &Arc<Contr
         end: end as u64,
         pattern: Arc::clone(pattern),
         control: Arc::clone(control),
+        slice: SLICE,
     })
 }
 
