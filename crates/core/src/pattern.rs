@@ -1,9 +1,13 @@
 //! What is looked for: one needle, many at once, or a regular expression. And how it is found in windows of bounded
 //! length, so that somebody may break in between them.
 
+use std::sync::Arc;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
+use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::meta::Regex;
+use regex_automata::nfa::thompson;
 use regex_automata::util::captures::Captures;
 use regex_automata::util::syntax;
 use regex_automata::Input;
@@ -13,6 +17,10 @@ use crate::{Error, Result};
 
 /// Longer matches than this are not worth overlapping windows: then a window is a whole number of lines, or everything.
 const LONGEST_OVERLAP: usize = 1 << 20;
+/// Nor is a line, to find the end of which is to go through this much.
+const LONGEST_LINE: usize = 64 << 20;
+/// What an expression may need once compiled.
+const MOST_MEMORY: usize = 64 << 20;
 
 /// A match of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +50,7 @@ enum Engine {
     Byte(u8),
     Needle(Box<memmem::Finder<'static>>),
     Needles(AhoCorasick),
-    Expression { regex: Regex, characters: bool, sticky: bool },
+    Expression { regex: Regex, steps: Arc<DFA>, characters: bool, sticky: bool },
 }
 
 /// Something to look for, made ready once.
@@ -80,8 +88,7 @@ impl Pattern {
         let longest = needles.iter().map(|needle| needle.len()).max().unwrap_or(0);
         let found = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(needles);
         let engine = found.map_err(|cause| Error::InvalidPattern(cause.to_string()))?;
-        let reach = if longest <= LONGEST_OVERLAP { Reach::Bytes(longest) } else { Reach::Anywhere };
-        Ok(Self { engine: Engine::Needles(engine), reach, needles: needles.len() })
+        Ok(Self { engine: Engine::Needles(engine), reach: Reach::Bytes(longest), needles: needles.len() })
     }
 
     /// A regular expression in this engine's own syntax, over bytes.
@@ -90,18 +97,27 @@ impl Pattern {
         let config = syntax::Config::new().unicode(flags.characters).utf8(false).case_insensitive(flags.ignore_case);
         let hir = syntax::parse_with(text, &config).map_err(|cause| refused(&cause))?;
         let regex = Regex::builder()
-            .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(64 << 20)))
+            .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(MOST_MEMORY)))
             .build_from_hir(&hir)
             .map_err(|cause| match cause.size_limit() {
                 Some(limit) => refused(&format!("it needs more than {} MiB once compiled", limit >> 20)),
                 None => refused(&cause),
             })?;
+        let nfa = thompson::Compiler::new()
+            .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(MOST_MEMORY)))
+            .build_from_hir(&hir)
+            .map_err(|cause| refused(&cause))?;
+        let steps = DFA::builder()
+            .configure(DFA::config().skip_cache_capacity_check(true))
+            .build_from_nfa(nfa)
+            .map_err(|cause| refused(&cause))?;
         let reach = match hir.properties().maximum_len() {
             Some(longest) if longest <= LONGEST_OVERLAP => Reach::Bytes(longest),
             _ if !may_hold_newline(&hir) => Reach::Line,
             _ => Reach::Anywhere,
         };
-        let engine = Engine::Expression { regex, characters: flags.characters, sticky: flags.sticky };
+        let engine =
+            Engine::Expression { regex, steps: Arc::new(steps), characters: flags.characters, sticky: flags.sticky };
         Ok(Self { engine, reach, needles: 1 })
     }
 
@@ -125,9 +141,12 @@ impl Pattern {
             Engine::Byte(byte) => Engine::Byte(*byte),
             Engine::Needle(finder) => Engine::Needle(finder.clone()),
             Engine::Needles(automaton) => Engine::Needles(automaton.clone()),
-            Engine::Expression { regex, characters, sticky } => {
-                Engine::Expression { regex: regex.clone(), characters: *characters, sticky: *sticky }
-            }
+            Engine::Expression { regex, steps, characters, sticky } => Engine::Expression {
+                regex: regex.clone(),
+                steps: Arc::clone(steps),
+                characters: *characters,
+                sticky: *sticky,
+            },
         };
         Self { engine, ..*self }
     }
@@ -137,12 +156,19 @@ impl Pattern {
         self.reach != Reach::Anywhere && !matches!(self.engine, Engine::Expression { sticky: true, .. })
     }
 
-    /// Where a window must end so that every match which begins before `border` lies wholly in it; at most `end`.
-    pub fn window_end(&self, haystack: &[u8], border: usize, end: usize) -> usize {
+    /// Where a window must end so that every match which begins before `border` lies wholly in it; at most `end`. None where that
+    /// is far away.
+    fn window_end(&self, haystack: &[u8], border: usize, end: usize) -> Option<usize> {
         match self.reach {
-            Reach::Bytes(longest) => border.saturating_add(longest.saturating_sub(1)).min(end),
-            Reach::Line => memchr::memchr(b'\n', &haystack[border..end]).map_or(end, |newline| border + newline + 1),
-            Reach::Anywhere => end,
+            Reach::Bytes(longest) => Some(border.saturating_add(longest.saturating_sub(1)).min(end)),
+            Reach::Line => {
+                let far = end.min(border.saturating_add(LONGEST_LINE));
+                match memchr::memchr(b'\n', &haystack[border..far]) {
+                    Some(newline) => Some(border + newline + 1),
+                    None => (far == end).then_some(end),
+                }
+            }
+            Reach::Anywhere => (border == end).then_some(end),
         }
     }
 
@@ -169,7 +195,7 @@ impl Pattern {
         let Engine::Expression { regex, .. } = &self.engine else {
             return take(found.start as f64, found.end as f64);
         };
-        let captures = scratch.0.get_or_insert_with(|| regex.create_captures());
+        let captures = scratch.groups.get_or_insert_with(|| regex.create_captures());
         regex.search_captures(&expression_input(haystack, found.start, found.end, true), captures);
         for group in 0..captures.group_len() {
             match captures.get_group(group) {
@@ -195,7 +221,8 @@ impl Pattern {
     }
 
     /// Visits the matches that begin in `[at, to)` of the text `haystack[..end]`, until `visit` wants no more. Where the search
-    /// goes on: at `to` or behind it, and behind `end` when it is over.
+    /// goes on: at `to` or behind it, and behind `end` when it is over. None, and nobody was visited, where a match may reach
+    /// so far that this part cannot be searched alone.
     pub fn walk(
         &self,
         haystack: &[u8],
@@ -203,8 +230,8 @@ impl Pattern {
         to: usize,
         end: usize,
         mut visit: impl FnMut(Found) -> bool,
-    ) -> usize {
-        let window_end = self.window_end(haystack, to, end);
+    ) -> Option<usize> {
+        let window_end = self.window_end(haystack, to, end)?;
         // At the very end a match may be empty.
         let last = to == end;
         while at < to || (last && at == end) {
@@ -212,15 +239,65 @@ impl Pattern {
                 Some(found) if last || found.start < to => {
                     at = self.behind(haystack, found);
                     if !visit(found) {
-                        return at;
+                        return Some(at);
                     }
                 }
-                _ if last || self.is_sticky() => return end + 1,
+                _ if last || self.is_sticky() => return Some(end + 1),
                 // One that begins just at `to` is found from there, whole.
-                _ => return to,
+                _ => return Some(to),
             }
         }
-        at
+        Some(at)
+    }
+
+    /// Where the first match in `[at, end)` ends, found step by step, with a question in between whether to go on: the only way
+    /// to stop a search that may have to go through everything. It takes several times as long as `find`.
+    ///
+    /// The inner error is the answer no.
+    pub fn find_end<E>(
+        &self,
+        haystack: &[u8],
+        at: usize,
+        end: usize,
+        every: usize,
+        scratch: &mut Scratch,
+        mut go_on: impl FnMut(usize) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Option<usize>, E> {
+        let Engine::Expression { steps, sticky, .. } = &self.engine else { return Ok(Some(end)) };
+        let cache = scratch.steps.get_or_insert_with(|| steps.create_cache());
+        let Ok(mut state) = steps.start_state_forward(cache, &expression_input(haystack, at, end, *sticky)) else {
+            return Ok(Some(end));
+        };
+        let (mut found, mut from) = (None, at);
+        while from < end {
+            let to = end.min(from + every);
+            for (index, byte) in (from..to).zip(&haystack[from..to]) {
+                // It cannot give up as it is configured; if it did, the slower way would be right too.
+                let Ok(next) = steps.next_state(cache, state, *byte) else { return Ok(Some(end)) };
+                state = next;
+                if state.is_tagged() {
+                    if state.is_match() {
+                        // It is told a byte late.
+                        found = Some(index);
+                    } else if state.is_dead() {
+                        return Ok(found);
+                    } else if state.is_quit() {
+                        return Ok(Some(end));
+                    }
+                }
+            }
+            go_on(to)?;
+            from = to;
+        }
+        let last = match haystack.get(end) {
+            Some(byte) => steps.next_state(cache, state, *byte),
+            None => steps.next_eoi_state(cache, state),
+        };
+        match last {
+            Ok(state) if state.is_match() => Ok(Some(end)),
+            Ok(_) => Ok(found),
+            Err(_) => Ok(Some(end)),
+        }
     }
 
     fn is_sticky(&self) -> bool {
@@ -236,9 +313,12 @@ impl Pattern {
     }
 }
 
-/// Memory for groups, to be used again.
+/// Memory of searches for one pattern, to be used again.
 #[derive(Debug, Default)]
-pub struct Scratch(Option<Captures>);
+pub struct Scratch {
+    groups: Option<Captures>,
+    steps: Option<Cache>,
+}
 
 fn expression_input(haystack: &[u8], at: usize, end: usize, sticky: bool) -> Input<'_> {
     let anchored = if sticky { regex_automata::Anchored::Yes } else { regex_automata::Anchored::No };

@@ -9,6 +9,8 @@ use crate::{sys, Error, Mapping, Result};
 
 /// Bytes between two looks at whether a search is still wanted, and what a thread takes at a time.
 pub const SLICE: usize = 4 << 20;
+/// Where a text cannot be cut into slices, what is left of it is searched at once if it is no more slices than this.
+const STEP_BEYOND: usize = 16;
 /// So many slices at most: the place where each ended is kept.
 const MOST_SLICES: usize = 1 << 16;
 /// What others may know and say of a search that is under way.
@@ -60,6 +62,8 @@ pub struct Search {
     pub control: Arc<Control>,
     /// Bytes of a slice: [`SLICE`], and less in tests.
     pub slice: usize,
+    /// Whether it must be possible to end it: not on the thread of who would.
+    pub stoppable: bool,
 }
 
 /// Matches in a row.
@@ -82,10 +86,26 @@ impl Search {
     /// How many matches of each needle there are, that do not overlap.
     pub fn count(&self, threads: usize) -> Result<Vec<u64>> {
         let text = self.text()?;
+        if let Some(totals) = self.count_in_slices(text, threads)? {
+            return Ok(totals);
+        }
+        let mut totals = vec![0; self.pattern.needle_count()];
+        self.walk_on(text, 0, |found| {
+            totals[found.needle] += 1;
+            true
+        })?;
+        Ok(totals)
+    }
+
+    /// None where the text cannot be cut into slices.
+    fn count_in_slices(&self, text: &[u8], threads: usize) -> Result<Option<Vec<u64>>> {
+        if !self.pattern.can_be_sliced() {
+            return Ok(None);
+        }
         let slices = Slices::of(text.len(), threads, self.slice, &self.pattern);
         let ends: Vec<AtomicUsize> = (0..slices.count).map(|_| AtomicUsize::new(0)).collect();
         let totals = Mutex::new(vec![0_u64; self.pattern.needle_count()]);
-        slices.run(|pattern, take| {
+        let whole = slices.run(|pattern, take| {
             let mut counts = vec![0_u64; pattern.needle_count()];
             while let Some(slice) = take() {
                 let (from, to) = slices.bounds(slice);
@@ -93,55 +113,113 @@ impl Search {
                 let end = self.mapping.touch(|| match pattern.count_bytes(&text[from..to]) {
                     Some(count) => {
                         counts[0] += count;
-                        to
+                        Some(to)
                     }
                     None => pattern.walk(text, from, to, text.len(), |found| {
                         counts[found.needle] += 1;
                         true
                     }),
                 })?;
+                let Some(end) = end else { return Ok(false) };
                 ends[slice].store(end, Ordering::Relaxed);
                 self.control.step(&self.mapping, self.start + from as u64, (to - from) as u64)?;
             }
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
             totals.iter_mut().zip(&counts).for_each(|(total, count)| *total += count);
-            Ok(())
+            Ok(true)
         })?;
+        if !whole {
+            return Ok(None);
+        }
         let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.mapping.touch(|| stitch(&self.pattern, text, &slices, &ends, &mut totals))?;
         self.mapping.check()?;
-        Ok(totals)
+        Ok(Some(totals))
     }
 
     /// The first match.
     pub fn first(&self, threads: usize) -> Result<Option<Found>> {
         let text = self.text()?;
-        let slices = Slices::of(text.len(), threads, self.slice, &self.pattern);
-        let best = AtomicUsize::new(usize::MAX);
-        let found: Mutex<Option<Found>> = Mutex::new(None);
-        slices.run(|pattern, take| {
-            while let Some(slice) = take().filter(|&slice| slice < best.load(Ordering::Acquire)) {
-                let (from, to) = slices.bounds(slice);
-                self.ahead(to, slices.size);
-                let mut first = None;
-                self.mapping.touch(|| {
-                    pattern.walk(text, from, to, text.len(), |match_| {
-                        first = Some(match_);
-                        false
-                    })
-                })?;
-                self.control.step(&self.mapping, self.start + from as u64, (to - from) as u64)?;
-                if let Some(first) = first {
-                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                    if best.fetch_min(slice, Ordering::AcqRel) > slice {
-                        *found = Some(first);
+        if self.pattern.can_be_sliced() {
+            let slices = Slices::of(text.len(), threads, self.slice, &self.pattern);
+            let best = AtomicUsize::new(usize::MAX);
+            let found: Mutex<Option<Found>> = Mutex::new(None);
+            let whole = slices.run(|pattern, take| {
+                while let Some(slice) = take().filter(|&slice| slice < best.load(Ordering::Acquire)) {
+                    let (from, to) = slices.bounds(slice);
+                    self.ahead(to, slices.size);
+                    let mut first = None;
+                    let walked = self.mapping.touch(|| {
+                        pattern.walk(text, from, to, text.len(), |match_| {
+                            first = Some(match_);
+                            false
+                        })
+                    })?;
+                    if walked.is_none() {
+                        return Ok(false);
                     }
-                    return Ok(());
+                    self.control.step(&self.mapping, self.start + from as u64, (to - from) as u64)?;
+                    if let Some(first) = first {
+                        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                        if best.fetch_min(slice, Ordering::AcqRel) > slice {
+                            *found = Some(first);
+                        }
+                        return Ok(true);
+                    }
+                }
+                Ok(true)
+            })?;
+            if whole {
+                return Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+        let mut first = None;
+        self.walk_on(text, 0, |found| {
+            first = Some(found);
+            false
+        })?;
+        Ok(first)
+    }
+
+    /// Visits the matches from `at` on, of a text that cannot be cut into slices. Where the search goes on.
+    fn walk_on(&self, text: &[u8], mut at: usize, mut visit: impl FnMut(Found) -> bool) -> Result<usize> {
+        let (mut looked, mut scratch) = (at, Scratch::default());
+        while at <= text.len() {
+            // Where much is left, what cannot be stopped could go on for hours.
+            let mut window_end = text.len();
+            if self.stoppable && text.len() - at > STEP_BEYOND * self.slice {
+                self.ahead(at, self.slice);
+                let (mut from, control) = (looked.max(at), &self.control);
+                let end = self.mapping.touch(|| {
+                    self.pattern.find_end(text, at, text.len(), self.slice, &mut scratch, |to| {
+                        let bytes = to.saturating_sub(from) as u64;
+                        control.step(&self.mapping, self.start + from as u64, bytes)?;
+                        self.ahead(to, self.slice);
+                        from = from.max(to);
+                        Ok(())
+                    })
+                })??;
+                looked = from;
+                match end {
+                    Some(end) => window_end = end,
+                    None => break,
                 }
             }
-            Ok(())
-        })?;
-        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+            let Some(found) = self.mapping.touch(|| self.pattern.find(text, at, window_end))? else { break };
+            at = self.pattern.behind(text, found);
+            if at.saturating_sub(looked) >= self.slice {
+                self.control.step(&self.mapping, self.start + looked as u64, (found.end - looked) as u64)?;
+                looked = found.end;
+            }
+            // What it looks at is the text, too.
+            if !self.mapping.touch(|| visit(found))? {
+                self.mapping.check_range(self.start + looked as u64, found.end.saturating_sub(looked) as u64)?;
+                return Ok(at);
+            }
+        }
+        let rest = text.len().saturating_sub(looked) as u64;
+        self.control.step(&self.mapping, self.start + looked as u64, rest)?;
+        Ok(text.len() + 1)
     }
 
     /// Matches from `at` on, which is counted from the start of the text: so many at most, and about so many bytes of them.
@@ -155,32 +233,40 @@ impl Search {
             let to = at.saturating_add(self.slice).min(text.len());
             self.ahead(to, self.slice);
             let from = at;
-            at = self.mapping.touch(|| {
-                self.pattern.walk(text, from, to, text.len(), |found| {
-                    batch.spans.push(found.needle as f64);
-                    self.pattern.groups(text, found, &mut scratch, |start, end| {
-                        let place = |position: f64| if position < 0.0 { -1.0 } else { position + self.start as f64 };
-                        batch.spans.extend([place(start), place(end)]);
-                    });
-                    left -= 1;
-                    if let Some(most_bytes) = most_bytes {
-                        // A match may be longer than there is memory.
-                        no_room = batch.bytes.try_reserve(found.end - found.start).is_err();
-                        if !no_room {
-                            batch.bytes.extend_from_slice(&text[found.start..found.end]);
-                        }
-                        if no_room || batch.bytes.len() >= most_bytes {
-                            left = 0;
-                        }
+            let mut visit = |found: Found| {
+                batch.spans.push(found.needle as f64);
+                self.pattern.groups(text, found, &mut scratch, |start, end| {
+                    let place = |position: f64| if position < 0.0 { -1.0 } else { position + self.start as f64 };
+                    batch.spans.extend([place(start), place(end)]);
+                });
+                left -= 1;
+                if let Some(most_bytes) = most_bytes {
+                    // A match may be longer than there is memory.
+                    no_room = batch.bytes.try_reserve(found.end - found.start).is_err();
+                    if !no_room {
+                        batch.bytes.extend_from_slice(&text[found.start..found.end]);
                     }
-                    left > 0
-                })
-            })?;
+                    if no_room || batch.bytes.len() >= most_bytes {
+                        left = 0;
+                    }
+                }
+                left > 0
+            };
+            let walked = match self.pattern.can_be_sliced() {
+                true => self.mapping.touch(|| self.pattern.walk(text, from, to, text.len(), &mut visit))?,
+                false => None,
+            };
+            at = match walked {
+                Some(at) => {
+                    let looked = at.min(text.len()).saturating_sub(from);
+                    self.control.step(&self.mapping, self.start + from as u64, looked as u64)?;
+                    at
+                }
+                None => self.walk_on(text, from, visit)?,
+            };
             if no_room {
                 return Err(Error::raw("malloc", sys::ENOMEM));
             }
-            let looked = at.min(text.len()).saturating_sub(from);
-            self.control.step(&self.mapping, self.start + from as u64, looked as u64)?;
         }
         batch.next = at as u64;
         Ok(batch)
@@ -205,9 +291,6 @@ struct Slices<'a> {
 
 impl<'a> Slices<'a> {
     fn of(length: usize, threads: usize, slice: usize, pattern: &'a Pattern) -> Self {
-        if !pattern.can_be_sliced() {
-            return Self { pattern, length, size: length.max(1), count: 1, threads: 1 };
-        }
         let size = slice.max(length.div_ceil(MOST_SLICES));
         let count = length.div_ceil(size).max(1);
         // A thread for each two slices: to start one takes as long as to search some hundred kilobytes.
@@ -220,8 +303,8 @@ impl<'a> Slices<'a> {
         (from, from.saturating_add(self.size).min(self.length))
     }
 
-    /// Runs work on all threads; each is given the slices by the function, in their order.
-    fn run(&self, work: impl Fn(&Pattern, &dyn Fn() -> Option<usize>) -> Result<()> + Sync) -> Result<()> {
+    /// Runs work on all threads; each is given the slices by the function, in their order. Whether all of them said yes.
+    fn run(&self, work: impl Fn(&Pattern, &dyn Fn() -> Option<usize>) -> Result<bool> + Sync) -> Result<bool> {
         let next = AtomicUsize::new(0);
         let failed = AtomicBool::new(false);
         let take = || {
@@ -230,7 +313,7 @@ impl<'a> Slices<'a> {
         };
         let part = |pattern: &Pattern| {
             let outcome = work(pattern, &take);
-            if outcome.is_err() {
+            if !matches!(outcome, Ok(true)) {
                 failed.store(true, Ordering::Relaxed);
             }
             outcome
@@ -246,7 +329,7 @@ impl<'a> Slices<'a> {
             let ours = part(self.pattern);
             helpers.into_iter().fold(ours, |outcome, helper| {
                 let theirs = helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                outcome.and(theirs)
+                Ok(outcome? & theirs?)
             })
         })
     }
@@ -267,10 +350,12 @@ fn stitch(pattern: &Pattern, text: &[u8], slices: &Slices<'_>, ends: &[AtomicUsi
             if behind_end(*row) {
                 break;
             }
-            *row = pattern.walk(text, *row, to, text.len(), |found| {
+            let walked = pattern.walk(text, *row, to, text.len(), |found| {
                 totals[found.needle] = totals[found.needle].wrapping_add_signed(sign);
                 false
             });
+            // It was walked before, so it can be.
+            *row = walked.unwrap_or(to);
         }
         at = if right == wrong { end } else { right };
     }

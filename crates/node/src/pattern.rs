@@ -68,14 +68,21 @@ impl From<Batch> for MatchBatch {
     }
 }
 
-fn search(region: f64, start: f64, end: f64, pattern: &Held, control: &Arc<Control>) -> memmap_core::Result<Search> {
+fn search(
+    region: f64,
+    start: f64,
+    end: f64,
+    pattern: &Held,
+    stoppable: Option<&Arc<Control>>,
+) -> memmap_core::Result<Search> {
     Ok(Search {
         mapping: regions::mapping(region)?,
         start: start as u64,
         end: end as u64,
         pattern: Arc::clone(pattern),
-        control: Arc::clone(control),
+        control: stoppable.map(Arc::clone).unwrap_or_default(),
         slice: SLICE,
+        stoppable: stoppable.is_some(),
     })
 }
 
@@ -90,7 +97,7 @@ fn counts(counts: Vec<u64>) -> Float64Array {
 /// How many matches of each needle there are.
 #[napi]
 pub fn count_pattern(env: Env, region: f64, start: f64, end: f64, pattern: &Held) -> Result<Float64Array> {
-    call(env, || search(region, start, end, pattern, &Arc::default())?.count(1).map(counts))
+    call(env, || search(region, start, end, pattern, None)?.count(1).map(counts))
 }
 
 /// Matches in a row. `part` is where the text starts and ends, where in it the search goes on, and how many there may be.
@@ -99,9 +106,7 @@ pub fn matches(env: Env, region: f64, pattern: &Held, part: &[f64], with_bytes: 
     call(env, || {
         let [start, end, at, most] = four(part)?;
         let bytes = with_bytes.then_some(BATCH_BYTES);
-        search(region, start, end, pattern, &Arc::default())?
-            .batch(at as u64, most as usize, bytes)
-            .map(MatchBatch::from)
+        search(region, start, end, pattern, None)?.batch(at as u64, most as usize, bytes).map(MatchBatch::from)
     })
 }
 
@@ -118,7 +123,7 @@ pub fn count_in_background(
 ) -> Result<Raw> {
     answer_in_background(env, || {
         let control = Arc::default();
-        let search = search(region, start, end, pattern, &control)?;
+        let search = search(region, start, end, pattern, Some(&control))?;
         register(ticket, &control);
         Ok(move || search.count(threads as usize).map(counts))
     })
@@ -137,7 +142,7 @@ pub fn first_in_background(
 ) -> Result<Raw> {
     answer_in_background(env, || {
         let control = Arc::default();
-        let search = search(region, start, end, pattern, &control)?;
+        let search = search(region, start, end, pattern, Some(&control))?;
         register(ticket, &control);
         Ok(move || {
             let first = search.first(threads as usize)?;
@@ -159,7 +164,7 @@ pub fn matches_in_background(
     answer_in_background(env, || {
         let [start, end, at, most] = four(part)?;
         let control = Arc::default();
-        let search = search(region, start, end, pattern, &control)?;
+        let search = search(region, start, end, pattern, Some(&control))?;
         register(ticket, &control);
         let bytes = with_bytes.then_some(BATCH_BYTES);
         Ok(move || search.batch(at as u64, most as usize, bytes).map(MatchBatch::from))
