@@ -1,6 +1,7 @@
 // Faults: what became of a page that the system could not supply, and telling of it.
 
 import { channel } from 'node:diagnostics_channel'
+import { isMainThread } from 'node:worker_threads'
 
 import * as native from '#binding'
 
@@ -46,3 +47,15 @@ native.onFault((kind, path, cause, offset, byteLength, at) => {
   const message: FaultMessage = { kind, path: path ?? undefined, fault: faultOf(cause, offset, byteLength, at) }
   CHANNEL.publish(message)
 })
+
+// The first listener for SIGBUS makes libuv put its handler in front of the guard's, where a fault would come again and
+// again for ever; after the last one it puts the default action there, which ends the process. Node does both in listeners
+// of its own for these two events, before ours: so it is done by now. Other threads do not listen to signals. Not covered: what
+// a worker misses in the moment between libuv's change and ours, and listeners of a main thread that has not loaded this.
+function rearm(event: string | symbol): void {
+  if (event === 'SIGBUS') native.rearmGuard()
+}
+if (isMainThread) {
+  process.on('newListener', rearm)
+  process.on('removeListener', rearm)
+}

@@ -192,6 +192,32 @@ fn a_handler_that_replaced_ours_is_behind_it_again_at_the_next_open() {
 }
 
 #[test]
+fn reinstalled_the_guard_is_in_front_again_without_another_open() {
+    lives("reinstalled_the_guard_is_in_front_again_without_another_open", || {
+        set(with_info as *const () as usize, libc::SA_SIGINFO);
+        memmap_core::sys::reinstall_guard();
+        assert_eq!(
+            set(libc::SIG_DFL, 0),
+            with_info as *const () as usize,
+            "it was never installed, so nothing is put back"
+        );
+        let folder = Folder::new();
+        let files = ["f", "g", "h"].map(|name| shrinking_region(&folder, name));
+        for (file, calls) in files[..2].iter().zip(1..) {
+            set(with_info as *const () as usize, libc::SA_SIGINFO);
+            memmap_core::sys::reinstall_guard();
+            touch(file);
+            assert_eq!(CALLS.load(Ordering::SeqCst), calls - 1);
+            send_and_wait(calls);
+        }
+        // As libuv does after its last listener.
+        set(libc::SIG_DFL, 0);
+        memmap_core::sys::reinstall_guard();
+        touch(&files[2]);
+    });
+}
+
+#[test]
 fn a_handler_that_calls_ours_and_is_called_by_ours_does_not_go_round_for_ever() {
     dies_of_sigbus("a_handler_that_calls_ours_and_is_called_by_ours_does_not_go_round_for_ever", || {
         set(libc::SIG_DFL, 0);

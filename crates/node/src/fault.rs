@@ -83,3 +83,9 @@ fn try_tell(env: sys::napi_env, news: &News) -> Result<()> {
     }
     Ok(())
 }
+
+/// Puts the guard's handler back in front, if it was ever there: a listener for SIGBUS has just come or gone.
+#[napi]
+pub fn rearm_guard() {
+    memmap_core::sys::reinstall_guard();
+}

@@ -17,14 +17,8 @@ use std::sync::Arc;
 use memmap_core::Mapping;
 use napi::{check_status, sys, Env, Result};
 
-/// What the finalizer of a backing store gets.
-struct StoreHolder {
-    ticket: u64,
-    mapping: Arc<Mapping>,
-}
-
 struct Buffer {
-    /// Weak: the object may be collected before its store is.
+    /// Weak: the object may be collected before its store is. Null until there is an object.
     object: sys::napi_ref,
     mapping: Arc<Mapping>,
     /// Somebody other than us took the store away from the object.
@@ -78,19 +72,19 @@ unsafe extern "C" fn sentinel_is_gone(env: sys::napi_env, _data: *mut c_void, _h
     }
 }
 
-/// A box for the finalizer of a backing store, before there is an object.
-pub struct Ticket(*mut c_void);
+/// The first holder, before there is an object. Its finalizer gets the number and not the memory: a thread that is being
+/// terminated refuses to make the buffer, and never runs the finalizer. What is left in the table then goes with the thread.
+pub struct Ticket(u64);
 
 impl Ticket {
-    /// The box's address, for the finalizer.
+    /// For the finalizer.
     pub fn hint(&self) -> *mut c_void {
-        self.0
+        ptr::without_provenance_mut(self.0 as usize)
     }
 
-    /// Takes the box back: the runtime did not take it.
+    /// Lets go: the runtime did not take it.
     pub fn withdraw(self) {
-        // SAFETY: made by `ticket`, and nobody else has it.
-        drop(unsafe { Box::from_raw(self.0.cast::<StoreHolder>()) });
+        drop(BUFFERS.with_borrow_mut(|buffers| buffers.remove(&self.0)));
     }
 }
 
@@ -98,18 +92,19 @@ impl Ticket {
 pub fn ticket(mapping: &Arc<Mapping>) -> Ticket {
     let ticket = TICKETS.get() + 1;
     TICKETS.set(ticket);
-    Ticket(Box::into_raw(Box::new(StoreHolder { ticket, mapping: Arc::clone(mapping) })).cast())
+    let buffer = Buffer { object: ptr::null_mut(), mapping: Arc::clone(mapping), moved: false };
+    BUFFERS.with_borrow_mut(|buffers| buffers.insert(ticket, buffer));
+    Ticket(ticket)
 }
 
 /// The backing store is gone, or the isolate is: the first holder lets go.
 pub unsafe extern "C" fn store_is_gone(env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
-    // SAFETY: the box made for this one finalizer, which the runtime runs once.
-    let holder = unsafe { Box::from_raw(hint.cast::<StoreHolder>()) };
-    if let Some(buffer) = BUFFERS.with_borrow_mut(|buffers| buffers.remove(&holder.ticket)) {
+    let Some(buffer) = BUFFERS.with_borrow_mut(|buffers| buffers.remove(&(hint.addr() as u64))) else { return };
+    if !buffer.object.is_null() {
         // SAFETY: a reference of this environment, deleted once.
         unsafe { sys::napi_delete_reference(env, buffer.object) };
     }
-    drop(holder.mapping);
+    drop(buffer.mapping);
 }
 
 /// The object is gone: the second holder lets go.
@@ -120,12 +115,11 @@ unsafe extern "C" fn object_is_gone(_env: sys::napi_env, _data: *mut c_void, hin
 
 /// Gives a buffer its second holder, and watches it until its store is gone.
 pub fn watch(env: Env, buffer: sys::napi_value, ticket: &Ticket) -> Result<()> {
-    // SAFETY: the box is alive: the store that has it was made in this call, and `buffer` still shows it.
-    let (number, mapping) = unsafe {
-        let holder = &*ticket.0.cast::<StoreHolder>();
-        (holder.ticket, Arc::clone(&holder.mapping))
+    let Some(mapping) = BUFFERS.with_borrow(|buffers| buffers.get(&ticket.0).map(|held| Arc::clone(&held.mapping)))
+    else {
+        return Ok(());
     };
-    let second = Box::into_raw(Box::new(Arc::clone(&mapping)));
+    let second = Box::into_raw(Box::new(mapping));
     let mut object = ptr::null_mut();
     // SAFETY: `buffer` is a live handle; the box is for this one finalizer; the hook is a function of an image that is
     // pinned, and has no data.
@@ -139,7 +133,11 @@ pub fn watch(env: Env, buffer: sys::napi_value, ticket: &Ticket) -> Result<()> {
             ptr::null_mut()
         ))?;
         check_status!(sys::napi_create_reference(env.raw(), buffer, 0, &raw mut object))?;
-        BUFFERS.with_borrow_mut(|buffers| buffers.insert(number, Buffer { object, mapping, moved: false }));
+        BUFFERS.with_borrow_mut(|buffers| {
+            if let Some(held) = buffers.get_mut(&ticket.0) {
+                held.object = object;
+            }
+        });
         if !FIRST_MADE.replace(true) {
             make_sentinel(env)?;
         }
@@ -179,9 +177,23 @@ pub fn about_to_detach(env: Env, buffer: sys::napi_value) {
     });
 }
 
+/// Notes which stores of a mapping somebody has moved away. Once it is retired, a buffer that is detached, or gone, is one
+/// that we have detached ourselves.
+pub fn about_to_retire(env: Env, mapping: &Arc<Mapping>) {
+    BUFFERS.with_borrow_mut(|buffers| {
+        for held in buffers.values_mut().filter(|held| !held.object.is_null() && Arc::ptr_eq(&held.mapping, mapping)) {
+            let object = object_of(env.raw(), held);
+            held.moved |= object.is_null() || is_detached(env.raw(), object);
+        }
+    });
+}
+
 /// The object, null once it was collected.
 fn object_of(env: sys::napi_env, held: &Buffer) -> sys::napi_value {
     let mut object = ptr::null_mut();
+    if held.object.is_null() {
+        return object;
+    }
     // SAFETY: a reference of this environment.
     unsafe { sys::napi_get_reference_value(env, held.object, &raw mut object) };
     object
@@ -200,10 +212,15 @@ unsafe extern "C" fn before_the_end(env: *mut c_void) {
     }
     BUFFERS.with_borrow(|buffers| {
         for held in buffers.values() {
+            if held.object.is_null() {
+                // Never made, so nobody was given it.
+                continue;
+            }
             let object = object_of(env, held);
-            // An object that was collected while its store was not: the store has another object, here or elsewhere.
-            let moved = held.moved || object.is_null() || (is_detached(env, object) && !held.mapping.is_retired());
-            if moved {
+            // An object that was collected while its store was not: the store has another object, here or elsewhere. Or it
+            // was ours to detach, and the store's finalizer is about to run.
+            let unseen = !held.mapping.is_retired() && (object.is_null() || is_detached(env, object));
+            if held.moved || unseen {
                 // The file is let go, as at close; the addresses are never given back.
                 Arc::clone(&held.mapping).close();
                 std::mem::forget(Arc::clone(&held.mapping));

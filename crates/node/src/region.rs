@@ -29,7 +29,7 @@ pub fn refresh(env: Env, region: f64, mut out: Float64ArraySlice) -> Result<bool
     let out = unsafe { out.as_mut() };
     call(env, || {
         let Some(old) = regions::with(region, Region::refresh)? else { return Ok(false) };
-        regions::replace(region, old, out)?;
+        regions::replace(env, region, old, out)?;
         Ok(true)
     })
 }
@@ -41,7 +41,7 @@ pub fn resize(env: Env, region: f64, byte_length: f64, mut out: Float64ArraySlic
     let out = unsafe { out.as_mut() };
     call(env, || {
         let old = regions::with(region, |region| region.resize(byte_length as u64))?;
-        regions::replace(region, old, out)
+        regions::replace(env, region, old, out)
     })
 }
 
@@ -58,7 +58,7 @@ pub fn protect(env: Env, region: f64, protection: u32, mut out: Float64ArraySlic
             _ => Protection::Execute,
         };
         let old = regions::with(region, |region| region.protect(protection))?;
-        regions::replace(region, old, out)
+        regions::replace(env, region, old, out)
     })
 }
 

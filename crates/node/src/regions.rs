@@ -5,6 +5,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use memmap_core::{Access, Error, Mapping, Protection, Region, Result};
+use napi::Env;
+
+use crate::held;
 
 /// Low bits of a number: the place in the table. The rest is raised each time the place is taken again, so
 /// that a stale number is nobody's.
@@ -108,7 +111,9 @@ pub fn adopt(region: Region, out: &mut [f64]) -> Result<f64> {
 }
 
 /// Closes what a region showed before it was mapped anew, and describes what it shows now.
-pub fn replace(number: f64, old: Arc<Mapping>, out: &mut [f64]) -> Result<()> {
+pub fn replace(env: Env, number: f64, old: Arc<Mapping>, out: &mut [f64]) -> Result<()> {
+    // lib/memory.ts detaches its buffers after this, if the thread is not ended just in between.
+    held::about_to_retire(env, &old);
     old.close();
     describe(&*mapping(number)?, out)
 }

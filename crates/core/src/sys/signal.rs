@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::unix::page_size;
@@ -13,6 +13,8 @@ static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
 /// Signals that are just being passed on, by the address of what the kernel says of them.
 static PASSING: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 static INSTALLING: Mutex<()> = Mutex::new(());
+/// Whether our handler was ever put in place.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// "Action optional": broken memory that nobody has touched yet; as sigaction(2) on Linux has it.
 const BUS_MCEERR_AO: libc::c_int = 5;
 
@@ -40,7 +42,16 @@ pub fn install() -> bool {
         ours.sa_sigaction = address();
         ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         libc::sigemptyset(&raw mut ours.sa_mask);
-        libc::sigaction(libc::SIGBUS, &raw const ours, ptr::null_mut()) == 0
+        let done = libc::sigaction(libc::SIGBUS, &raw const ours, ptr::null_mut()) == 0;
+        INSTALLED.fetch_or(done, Ordering::AcqRel);
+        done
+    }
+}
+
+/// As [`install`], where our handler was in place already: somebody has just changed what becomes of the signal.
+pub fn reinstall() {
+    if INSTALLED.load(Ordering::Acquire) {
+        install();
     }
 }
 

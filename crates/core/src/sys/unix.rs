@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use super::{FileFacts, Identity, OpenHow};
 use crate::{Error, Result};
 
-pub use super::signal::{install as install_guard, touching};
+pub use super::signal::{install as install_guard, reinstall as reinstall_guard, touching};
 
 /// Reading or writing failed in the device.
 pub const EIO: i32 = libc::EIO;

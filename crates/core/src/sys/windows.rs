@@ -344,6 +344,9 @@ pub fn flush(file: Option<&File>, _position: u64, address: *mut u8, len: usize, 
     Ok(())
 }
 
+/// There are no signals here: nothing to put back.
+pub fn reinstall_guard() {}
+
 /// Now.
 pub fn milliseconds_since_1970() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
