@@ -6,8 +6,8 @@ import type { Child } from './child.ts'
 import { inTurns, median, quantile, ratios } from './measure.ts'
 import type { Contender } from './measure.ts'
 
-/** Who does a row's work. `node` is Node without us, `npm` another package. */
-export type Name = 'ours' | 'node' | 'npm' | 'python' | 'limit'
+/** Who does a row's work. `node` is Node without us, `npm` another package, `unguarded` ourselves with `guard: false`. */
+export type Name = 'ours' | 'unguarded' | 'node' | 'npm' | 'python' | 'limit'
 
 /** A command of a child. */
 type Words = readonly [string, ...(string | number)[]]
@@ -15,11 +15,14 @@ type Words = readonly [string, ...(string | number)[]]
 export interface Row {
   readonly what: string
   readonly ours: Contender
+  readonly unguarded?: Contender
   readonly node?: Contender
   readonly npm?: Contender
   readonly python?: Words
   readonly limit?: Words
   readonly target: Target
+  /** How well the ratio must be known, where that is better than the usual 3 %. */
+  readonly known?: number
   /** What keeps it from being faster. */
   readonly bound: string
 }
@@ -94,7 +97,14 @@ export function beside(to?: Name): Target {
   return { text: '', to, judge: undefined, found: time }
 }
 
-const NAMES: Record<Name, string> = { ours: 'ours', node: 'Node', npm: 'npm', python: 'Python', limit: 'limit' }
+const NAMES: Record<Name, string> = {
+  ours: 'ours',
+  unguarded: 'unguarded',
+  node: 'Node',
+  npm: 'npm',
+  python: 'Python',
+  limit: 'limit',
+}
 const WIDTHS = { what: 45, time: 9, ratio: 25, target: 27, holds: 6 }
 
 function time(nanoseconds: number): string {
@@ -159,7 +169,7 @@ export async function group(
       const contenders = contendersOf(row, limit, python)
       const { what, target, bound } = row
       const compared = target.to !== undefined && contenders.has(target.to) ? (['ours', target.to] as const) : undefined
-      const all = await inTurns(contenders, compared)
+      const all = await inTurns(contenders, compared, row.known)
       show({ what, times: all, target, bound }, row.python === undefined ? undefined : 'python')
     },
     sample(sample) {
@@ -185,7 +195,8 @@ export async function group(
 
 function contendersOf(row: Row, limit: Child, python: Child | undefined): Map<Name, Contender> {
   const contenders = new Map<Name, Contender>([['ours', row.ours]])
-  const { node, npm, python: pythons, limit: limits } = row
+  const { unguarded, node, npm, python: pythons, limit: limits } = row
+  if (unguarded !== undefined) contenders.set('unguarded', unguarded)
   if (node !== undefined) contenders.set('node', node)
   if (npm !== undefined) contenders.set('npm', npm)
   if (pythons !== undefined && python !== undefined) contenders.set('python', () => python.ask(...pythons))
