@@ -14,7 +14,7 @@ const onPosix = isPosix ? test : test.skip
 
 const MIB = 2 ** 20
 const GROUPS: readonly [group: string, name: string, bytes: number][] = [
-  ['methods', "a region's methods", trials(MIB / 4, MIB)],
+  ['methods', "a region's methods", trials(MIB / 4, MIB / 2)],
   ['scans', 'scans of native code', trials(4 * MIB, 32 * MIB)],
   ['views', 'hot loops over views', MIB],
   ['storing', 'stores and writes', MIB],
@@ -24,7 +24,7 @@ const GROUPS: readonly [group: string, name: string, bytes: number][] = [
   ['files', 'fs.read and fs.write', 2 * MIB],
   ['tasks', 'flush and prefetch', MIB],
 ]
-const TRIALS = trials(4, 300)
+const TRIALS = trials(4, 200)
 
 for (const [group, name, bytes] of GROUPS) {
   onPosix(`${name} while the file is cut off, and grows again: ${TRIALS} times each (not on Windows)`, async (t) => {
