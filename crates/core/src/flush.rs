@@ -48,8 +48,8 @@ impl Flush {
         let position = self.mapping.position() + from as u64;
         let address = self.mapping.base().wrapping_add(from);
         let outcome = sys::flush(self.file.as_deref(), position, address, len, wait);
-        // A range whose file vanished under the flush was not written: the fault is the truer answer.
-        self.mapping.check()?;
+        // A range whose file vanished before or under the flush was not written: the fault is the truer answer.
+        self.mapping.check_range(self.start as u64, (self.end - self.start) as u64)?;
         outcome.inspect_err(|_| self.failed.store(true, Ordering::Release))
     }
 

@@ -43,6 +43,10 @@ impl Mapping {
         let by_reading = self.is_private() && self.access() != Access::Write;
         // SAFETY: the pages are this mapping's own.
         unsafe { sys::pin(address, len, by_reading) }.map_err(|error| {
+            // Pages behind the end of the file cannot be pinned either.
+            if let Err(fault) = self.check_range(start as u64, (end - start) as u64) {
+                return fault;
+            }
             let advice =
                 format!("{len} bytes were to be pinned; limits().pinnable says how many may be: raise ulimit -l");
             error.advise(advice)

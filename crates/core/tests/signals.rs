@@ -179,11 +179,17 @@ fn a_handler_for_one_signal_gets_one() {
     }
 }
 
+/// Who is in front is looked at once in a tick of the coarse clock, which is 10 ms at most.
+fn next_tick() {
+    std::thread::sleep(std::time::Duration::from_millis(25));
+}
+
 #[test]
 fn a_handler_that_replaced_ours_is_behind_it_again_at_the_next_open() {
     lives("a_handler_that_replaced_ours_is_behind_it_again_at_the_next_open", || {
         let _region = region();
         set(with_info as *const () as usize, libc::SA_SIGINFO);
+        next_tick();
         let folder = Folder::new();
         touch(&shrinking_region(&folder, "f"));
         assert_eq!(CALLS.load(Ordering::SeqCst), 0);
@@ -224,6 +230,7 @@ fn a_handler_that_calls_ours_and_is_called_by_ours_does_not_go_round_for_ever() 
         let _region = region();
         let ours = set(hands_on as *const () as usize, libc::SA_SIGINFO);
         NEXT.store(ours, Ordering::SeqCst);
+        next_tick();
         let folder = Folder::new();
         let file = shrinking_region(&folder, "f");
         touch(&file);

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::unix::page_size;
@@ -15,17 +15,50 @@ static PASSING: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 static INSTALLING: Mutex<()> = Mutex::new(());
 /// Whether our handler was ever put in place.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
+/// The tick in which it was seen there last.
+static LOOKED: AtomicU64 = AtomicU64::new(0);
 /// "Action optional": broken memory that nobody has touched yet; as sigaction(2) on Linux has it.
 const BUS_MCEERR_AO: libc::c_int = 5;
 
 /// Installs our handler, or puts it back in front where somebody replaced it (`process.on('SIGBUS')`
-/// makes libuv do so). One system call when all is as it should be.
+/// makes libuv do so). Looks at most once in a tick of the system's coarse clock (1 to 10 ms), since looking is a system call
+/// and this is in the way of every mapping; who knows of a change calls [`reinstall`].
 ///
 /// # References
 /// - [sigaction(2)](https://man7.org/linux/man-pages/man2/sigaction.2.html)
 pub fn install() -> bool {
-    let current = current();
-    if current.sa_sigaction == address() {
+    let tick = tick();
+    if tick != 0 && LOOKED.load(Ordering::Acquire) == tick {
+        return true;
+    }
+    let done = look();
+    if done {
+        LOOKED.store(tick, Ordering::Release);
+    }
+    done
+}
+
+/// The present tick of the coarse clock; 0 where there is none. No system call.
+///
+/// # References
+/// - [clock_gettime(2)](https://man7.org/linux/man-pages/man2/clock_gettime.2.html), `CLOCK_MONOTONIC_COARSE`
+#[cfg(target_os = "linux")]
+fn tick() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills the structure.
+    if unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) } != 0 {
+        return 0;
+    }
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+#[cfg(target_os = "macos")]
+fn tick() -> u64 {
+    0
+}
+
+fn look() -> bool {
+    if current().sa_sigaction == address() {
         return true;
     }
     let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,7 +84,7 @@ pub fn install() -> bool {
 /// As [`install`], where our handler was in place already: somebody has just changed what becomes of the signal.
 pub fn reinstall() {
     if INSTALLED.load(Ordering::Acquire) {
-        install();
+        look();
     }
 }
 
