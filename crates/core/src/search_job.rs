@@ -184,11 +184,11 @@ impl Search {
     /// Visits the matches from `at` on, of a text that cannot be cut into slices. Where the search goes on.
     fn walk_on(&self, text: &[u8], mut at: usize, mut visit: impl FnMut(Found) -> bool) -> Result<usize> {
         let (mut looked, mut scratch) = (at, Scratch::default());
+        self.ahead(at, self.slice);
         while at <= text.len() {
             // Where much is left, what cannot be stopped could go on for hours.
             let mut window_end = text.len();
             if self.stoppable && text.len() - at > STEP_BEYOND * self.slice {
-                self.ahead(at, self.slice);
                 let (mut from, control) = (looked.max(at), &self.control);
                 let end = self.mapping.touch(|| {
                     self.pattern.find_end(text, at, text.len(), self.slice, &mut scratch, |to| {
