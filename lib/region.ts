@@ -139,7 +139,9 @@ export abstract class Region extends Searching implements Disposable {
 
   /**
    * A window of the region, not a copy: it shows what others write, and where access is `'write'` what is stored in it
-   * reaches the file. A raw window cannot throw: check what it gave with a method of the region where that matters.
+   * reaches the file. A raw window cannot throw: check what it gave with a method of the region where that matters. Where others
+   * may store at the same time, decode a copy (`slice`, `toString` of the region): Node's own decoding reads twice, and may end
+   * the process when bytes change in between.
    *
    * @throws `ERR_ZERO_COPY_UNAVAILABLE` where the runtime (Electron) or the system (`'read'` on macOS) has no windows.
    * @example
@@ -174,7 +176,7 @@ export abstract class Region extends Searching implements Disposable {
    *
    * const file = MmapFile.open('matrix.f64', { access: 'write' })
    * const row = file.view(Float64Array, 0, 100)
-   * row.sort()
+   * row.fill(1)
    * file.close()
    * ```
    */
