@@ -93,6 +93,17 @@ pub struct Wanted {
     pub extent: Extent,
 }
 
+impl Wanted {
+    /// An empty range keeps nobody out, and to the system its length would be one without end.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Extent { start, end } = self.extent;
+        if self.extent.is_empty() {
+            return Err(Error::OutOfRange(format!("A lock is of one byte at least. Received {start} to {end}")));
+        }
+        Ok(())
+    }
+}
+
 /// A file to be locked.
 #[derive(Debug)]
 pub struct LockFile {
