@@ -1,6 +1,7 @@
 // Which file is meant: a path, the bytes of one, or a descriptor.
 
 import { fileURLToPath } from 'node:url'
+import { isUint8Array } from 'node:util/types'
 
 import * as args from './arguments.ts'
 import { invalidArgType, invalidArgValue } from './errors.ts'
@@ -15,7 +16,7 @@ export function sourceOf(file: unknown): Source {
   if (typeof file === 'string') return byPath(file)
   if (typeof file === 'number') return byDescriptor(args.integer('file', file, 0, 2 ** 31 - 1))
   if (file instanceof URL) return byPath(fileURLToPath(file))
-  if (file instanceof Uint8Array) {
+  if (isUint8Array(file)) {
     if (file.includes(0)) throw invalidArgValue('file', file, 'must be a path without NUL bytes')
     return { path: undefined, bytes: Buffer.from(file), descriptor: -1 }
   }

@@ -301,7 +301,10 @@ export abstract class Region extends ScalarAccess implements Disposable {
   /** Whether the region holds just these bytes, or another region the same ones. */
   equals(other: Bytes | Region): boolean {
     if (other instanceof Region) {
-      const theirs = other[MEMORY].region
+      const memory: Memory | undefined = other[MEMORY]
+      // What only inherits from a region has none.
+      if (memory === undefined) throw invalidArgType('other', 'a region or bytes', other)
+      const theirs = memory.region
       return native.equalsRegion(this[MEMORY].region, theirs)
     }
     const bytes = args.bytes('other', other)
