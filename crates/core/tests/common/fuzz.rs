@@ -41,7 +41,12 @@ pub fn hunt<S: Strategy>(
     property: impl Fn(&Seen, S::Value) -> Result<(), TestCaseError>,
 ) {
     let given = std::env::var("PROPTEST_CASES").ok().and_then(|given| given.parse().ok());
-    let config = ProptestConfig { cases: given.unwrap_or(default), failure_persistence: None, ..Default::default() };
+    let config = ProptestConfig {
+        cases: given.unwrap_or(default),
+        failure_persistence: None,
+        max_global_rejects: u32::MAX,
+        ..Default::default()
+    };
     let cases = config.cases;
     let seen = Seen::default();
     let outcome = TestRunner::new(config).run(&strategy, |value| property(&seen, value));
