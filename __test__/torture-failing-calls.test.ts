@@ -25,8 +25,8 @@ const QUICK = [
   'flush and write',
   'lock a region',
 ]
-/** In a process that has done nothing before, so many of each call are tried. */
-const COLD_MOST = 6
+/** In a process that has done nothing before, so many of each call are tried: a process each. */
+const COLD_MOST = 3
 
 /** A trial as the program tells it; one where nothing failed says how often each call is done. */
 interface Trial {

@@ -114,6 +114,13 @@ export function clamp(position: number, length: number): number {
   return position < 0 ? Math.max(0, position + length) : Math.min(position, length)
 }
 
+const TRUE_LENGTH = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength')?.get
+
+/** How many bytes there are, whatever a subclass says. */
+export function lengthOf(bytes: Uint8Array): number {
+  return TRUE_LENGTH?.call(bytes) as number
+}
+
 /** The bytes of whatever holds bytes, not copied but where they are a string. */
 export function bytes(name: string, value: Bytes): Uint8Array {
   if (typeof value === 'string') return Buffer.from(value, 'utf8')

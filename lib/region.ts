@@ -254,7 +254,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
     const bytes = args.bytes('source', source)
     const to = args.offset('offset', offset)
     const memory = this.#writable()
-    const length = bytes.length
+    const length = args.lengthOf(bytes)
     if (length > memory.byteLength) {
       throw outOfRange('source.byteLength', `<= ${memory.byteLength}, the length of the region`, length)
     }
@@ -272,7 +272,7 @@ export abstract class Region extends ScalarAccess implements Disposable {
    */
   fill(value: number | Bytes, range?: Range): this {
     const pattern = args.pattern('value', value)
-    if (pattern.byteLength === 0) throw invalidArgValue('value', value, 'must hold a byte at least')
+    if (args.lengthOf(pattern) === 0) throw invalidArgValue('value', value, 'must hold a byte at least')
     const given = args.range(range)
     const memory = this.#writable()
     const { start, end } = this.#clamped(given)
