@@ -24,7 +24,7 @@ export class Indexes extends Scan<number> {
     this.#from = start
     this.#end = end
     // A copy: the caller may change theirs while the scan is under way.
-    this.#needle = Uint8Array.from(needle)
+    this.#needle = Buffer.copyBytesFrom(needle)
   }
 
   next(): IteratorResult<number, undefined> {
