@@ -117,8 +117,8 @@ export function clamp(position: number, length: number): number {
 const TRUE_LENGTH = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength')?.get
 
 /** How many bytes there are, whatever a subclass says. */
-export function lengthOf(bytes: Uint8Array): number {
-  return TRUE_LENGTH?.call(bytes) as number
+export function lengthOf(array: Uint8Array): number {
+  return TRUE_LENGTH?.call(array) as number
 }
 
 /** The bytes of whatever holds bytes, not copied but where they are a string. */
