@@ -18,6 +18,7 @@ const ADDON = join(FOLDER, 'memmap.node')
 const LEFT_OUT = {
   'life-collection': 'counts maps, of which the checker makes some',
   'life-workers': 'the same',
+  'share-attach': 'the same',
   'life-gc-pressure': 'measures memory',
   'map-limit': 'a limit that the checker runs into before',
   'safety-stray-write': "limits that the checker's 16 TiB of addresses go beyond",
