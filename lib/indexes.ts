@@ -26,7 +26,7 @@ export class Indexes extends BatchScan<number, Float64Array> {
     this.#from = start
     this.#end = end
     // A copy: the caller may change theirs while the scan is under way.
-    this.#needle = Uint8Array.from(needle)
+    this.#needle = Buffer.copyBytesFrom(needle)
   }
 
   protected get state(): number {

@@ -255,7 +255,7 @@ export abstract class Region extends Searching implements Disposable {
     const bytes = args.bytes('source', source)
     const to = args.offset('offset', offset)
     const memory = this.#writable()
-    const length = bytes.length
+    const length = args.lengthOf(bytes)
     if (length > memory.byteLength) {
       throw outOfRange('source.byteLength', `<= ${memory.byteLength}, the length of the region`, length)
     }
@@ -273,7 +273,7 @@ export abstract class Region extends Searching implements Disposable {
    */
   fill(value: number | Bytes, range?: Range): this {
     const pattern = args.pattern('value', value)
-    if (pattern.byteLength === 0) throw invalidArgValue('value', value, 'must hold a byte at least')
+    if (args.lengthOf(pattern) === 0) throw invalidArgValue('value', value, 'must hold a byte at least')
     const given = args.range(range)
     const memory = this.#writable()
     const { start, end } = this[MEMORY].clamped(given)
@@ -302,7 +302,10 @@ export abstract class Region extends Searching implements Disposable {
   /** Whether the region holds just these bytes, or another region the same ones. */
   equals(other: Bytes | Region): boolean {
     if (other instanceof Region) {
-      const theirs = other[MEMORY].region
+      const memory: Memory | undefined = other[MEMORY]
+      // What only inherits from a region has none.
+      if (memory === undefined) throw invalidArgType('other', 'a region or bytes', other)
+      const theirs = memory.region
       return native.equalsRegion(this[MEMORY].region, theirs)
     }
     const bytes = args.bytes('other', other)
