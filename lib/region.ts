@@ -25,7 +25,7 @@ import { prefetch } from './prefetch.ts'
 import type { RegionHandle } from './region-handle.ts'
 import { OURS as OUR_RESIDENCY, Residency } from './residency.ts'
 import { MEMORY } from './scalar-access.ts'
-import type { Scan } from './scan.ts'
+import { OURS as OUR_SCAN, Scan } from './scan.ts'
 import { Searching } from './searching.ts'
 import type { Access, Bytes, Range } from './types.ts'
 import { Windows } from './windows.ts'
@@ -218,7 +218,7 @@ export abstract class Region extends Searching implements Disposable {
     const asked = askedOf(given)
     const overlap = given.overlap === undefined ? 0 : args.integer('options.overlap', given.overlap, 0, step - 1)
     const { start, end } = this[MEMORY].clamped(args.rangeOf(given))
-    return new Windows(this, this[MEMORY], asked, start, end, step, overlap)
+    return new Scan(OUR_SCAN, new Windows(this, this[MEMORY], start, end, step, overlap), asked, start)
   }
 
   /** The byte at `index`, from the end where negative; `undefined` where there is none. */
@@ -337,7 +337,7 @@ export abstract class Region extends Searching implements Disposable {
 
   /** Every byte by its number. */
   *[Symbol.iterator](): IterableIterator<number> {
-    this[MEMORY].checked
+    void this[MEMORY].checked
     for (let offset = 0; offset < this[MEMORY].checked.byteLength; offset++) yield this.readUInt8(offset)
   }
 
