@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::mpsc::sync_channel;
 use std::sync::Arc;
 
 use memmap_core::search_job::Control;
 use memmap_core::Error;
 use napi::bindgen_prelude::{Either, Null, ToNapiValue};
-use napi::{Env, JsValue, Result};
+use napi::{Env, JsDeferred, JsValue, Result};
 use napi_derive::napi;
 
 use crate::array_buffer::Raw;
@@ -67,11 +68,14 @@ where
 {
     call_js(env, move || {
         let work = prepare()?;
-        let (deferred, promise) = env.create_deferred()?;
+        // The thread comes first: a promise that nobody settles would keep the process from its end.
+        let (hand_over, taken) = sync_channel(1);
         std::thread::Builder::new()
             .name("memmap".into())
             .stack_size(512 * 1024)
             .spawn(move || {
+                let Ok(deferred) = taken.recv() else { return };
+                let deferred: JsDeferred<_, _> = deferred;
                 // The work drops what it holds before anybody hears of it: a region that is closed then finds nobody else
                 // holding its memory.
                 let outcome = work();
@@ -81,6 +85,9 @@ where
                 });
             })
             .map_err(|cause| Error::system("pthread_create", &cause))?;
+        let (deferred, promise) = env.create_deferred()?;
+        // It is there, and waits.
+        let _ = hand_over.send(deferred);
         Ok(Raw::from(promise.raw()))
     })
 }
