@@ -1,6 +1,6 @@
 import { Progress, Work } from './background.ts'
 import type { Asked } from './background.ts'
-import { illegalConstructor } from './errors.ts'
+import { illegalConstructor, isRegionClosed } from './errors.ts'
 import type { Memory } from './memory.ts'
 
 /** Lets only this package make scans. @internal */
@@ -43,6 +43,14 @@ export abstract class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
   abstract [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined>
 }
 
+/** One pass in the background: what `[Symbol.asyncIterator]` returns. */
+interface Pass<B> {
+  readonly progress: Progress
+  /** What it waits for. */
+  work: Work<B> | undefined
+  ended: boolean
+}
+
 const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
 const NOTHING: readonly never[] = []
 
@@ -58,7 +66,7 @@ export abstract class BatchScan<T, B> extends Scan<T> {
   /** Position before this batch. */
   #before: number
   #items: ArrayLike<T> = NOTHING
-  #ahead: { readonly state: number; readonly work: Work<B> } | undefined
+  #ahead: { readonly state: number; readonly mappings: number; readonly work: Work<B> } | undefined
 
   constructor(memory: Memory, asked: Asked, position: number) {
     super(OURS)
@@ -100,29 +108,31 @@ export abstract class BatchScan<T, B> extends Scan<T> {
 
   /** Not an async generator: that takes twice as long for an item, and there may be millions. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined> {
-    const progress = new Progress(this.#asked, this.total)
+    const pass: Pass<B> = { progress: new Progress(this.#asked, this.total), work: undefined, ended: false }
     /** Those who asked before the last answer. */
     let turn: Promise<unknown> | undefined
-    let ended = false
     const end = (): IteratorReturnResult<undefined> => {
-      ended = true
+      pass.ended = true
+      pass.work?.end()
       this.#ahead?.work.end()
       this.#ahead = undefined
       return DONE
     }
     const later = async (before: Promise<unknown> | undefined): Promise<IteratorResult<T, undefined>> => {
       await before
-      if (ended) return DONE
+      if (pass.ended) return DONE
       try {
-        return (await this.#fill(progress)) ? { done: false, value: this.#items[this.#given++] as T } : end()
+        return (await this.#fill(pass)) ? { done: false, value: this.#items[this.#given++] as T } : end()
       } catch (error) {
+        // `return` has ended what this waited for.
+        if (pass.ended) return DONE
         end()
         throw error
       }
     }
     return {
       next: () => {
-        if (turn === undefined && !ended && this.#given < this.#items.length && this.#wanted()) {
+        if (turn === undefined && !pass.ended && this.#given < this.#items.length && this.#wanted()) {
           return Promise.resolve({ done: false, value: this.#items[this.#given++] as T })
         }
         const answer = later(turn)
@@ -149,20 +159,32 @@ export abstract class BatchScan<T, B> extends Scan<T> {
   }
 
   /** Gets the next batch, if there is no item left of this one; false at the end. */
-  async #fill(progress: Progress): Promise<boolean> {
+  async #fill(pass: Pass<B>): Promise<boolean> {
+    const { memory } = this
     for (;;) {
       this.#asked.signal?.throwIfAborted()
-      const { region } = this.memory
+      const { region } = memory
       if (this.#given < this.#items.length) return true
       if (this.over) {
-        progress.end()
+        pass.progress.end()
         return false
       }
-      const { done } = this
-      progress.report(done)
-      const work = this.#begin(region)
-      this.#use(await progress.during(work.answer(), () => progress.report(done + work.done)))
-      if (!this.over) this.#ahead = { state: this.state, work: this.#start(region) }
+      const { done, state } = this
+      const { mappings } = memory
+      pass.progress.report(done)
+      const work = (pass.work = this.#begin(region))
+      let batch: B
+      try {
+        batch = await pass.progress.during(work.answer(), () => pass.progress.report(done + work.done))
+      } catch (error) {
+        if (memory.closed || memory.mappings === mappings || !isRegionClosed(error)) throw error
+        continue
+      }
+      if (pass.ended) return false
+      // Of a mapping that is gone, or somebody has gone on meanwhile by `next` or another pass: of no use.
+      if (memory.mappings !== mappings || this.state !== state) continue
+      this.#use(batch)
+      this.#readAhead(region)
     }
   }
 
@@ -177,9 +199,20 @@ export abstract class BatchScan<T, B> extends Scan<T> {
   #begin(region: number): Work<B> {
     const ahead = this.#ahead
     this.#ahead = undefined
-    if (ahead?.state === this.state) return ahead.work
+    if (ahead?.state === this.state && ahead.mappings === this.memory.mappings) return ahead.work
     ahead?.work.end()
     return this.#start(region)
+  }
+
+  #readAhead(region: number): void {
+    if (this.over) return
+    this.#ahead?.work.end()
+    this.#ahead = undefined
+    try {
+      this.#ahead = { state: this.state, mappings: this.memory.mappings, work: this.#start(region) }
+    } catch {
+      // There are items to give. What is wrong comes out of the step that needs the next batch.
+    }
   }
 
   #start(region: number): Work<B> {
