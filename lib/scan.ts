@@ -1,6 +1,6 @@
 import { Progress, Work } from './background.ts'
 import type { Asked } from './background.ts'
-import { illegalConstructor } from './errors.ts'
+import { illegalConstructor, isRegionClosed } from './errors.ts'
 import type { Memory } from './memory.ts'
 
 /** Lets only this package make scans. @internal */
@@ -32,6 +32,14 @@ export interface Batches<T, B> {
   behind(item: number): number
 }
 
+/** One pass in the background: what `[Symbol.asyncIterator]` returns. */
+interface Pass {
+  readonly progress: Progress
+  /** What it waits for. */
+  work: Work<unknown> | undefined
+  ended: boolean
+}
+
 const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
 const NOTHING: readonly never[] = []
 
@@ -59,7 +67,7 @@ export class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
   /** Position before this batch. */
   #before: number
   #items: ArrayLike<T> = NOTHING
-  #ahead: { readonly state: number; readonly work: Work<unknown> } | undefined
+  #ahead: { readonly state: number; readonly mappings: number; readonly work: Work<unknown> } | undefined
 
   /** @internal */
   constructor(key: typeof OURS, batches: Batches<T, unknown>, asked: Asked, position: number) {
@@ -93,29 +101,31 @@ export class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
   /** The scan in the background. */
   // Not an async generator: that takes twice as long for an item, and there may be millions.
   [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined> {
-    const progress = new Progress(this.#asked, this.#batches.total)
+    const pass: Pass = { progress: new Progress(this.#asked, this.#batches.total), work: undefined, ended: false }
     /** Those who asked before the last answer. */
     let turn: Promise<unknown> | undefined
-    let ended = false
     const end = (): IteratorReturnResult<undefined> => {
-      ended = true
+      pass.ended = true
+      pass.work?.end()
       this.#ahead?.work.end()
       this.#ahead = undefined
       return DONE
     }
     const later = async (before: Promise<unknown> | undefined): Promise<IteratorResult<T, undefined>> => {
       await before
-      if (ended) return DONE
+      if (pass.ended) return DONE
       try {
-        return (await this.#fill(progress)) ? { done: false, value: this.#items[this.#given++] as T } : end()
+        return (await this.#fill(pass)) ? { done: false, value: this.#items[this.#given++] as T } : end()
       } catch (error) {
+        // `return` has ended what this waited for.
+        if (pass.ended) return DONE
         end()
         throw error
       }
     }
     return {
       next: () => {
-        if (turn === undefined && !ended && this.#given < this.#items.length && this.#wanted()) {
+        if (turn === undefined && !pass.ended && this.#given < this.#items.length && this.#wanted()) {
           return Promise.resolve({ done: false, value: this.#items[this.#given++] as T })
         }
         const answer = later(turn)
@@ -142,20 +152,32 @@ export class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
   }
 
   /** Gets the next batch, if there is no item left of this one; false at the end. */
-  async #fill(progress: Progress): Promise<boolean> {
+  async #fill(pass: Pass): Promise<boolean> {
+    const { memory } = this.#batches
     for (;;) {
       this.#asked.signal?.throwIfAborted()
-      const { region } = this.#batches.memory
+      const { region } = memory
       if (this.#given < this.#items.length) return true
       if (this.#batches.over) {
-        progress.end()
+        pass.progress.end()
         return false
       }
-      const { done } = this.#batches
-      progress.report(done)
-      const work = this.#begin(region)
-      this.#use(await progress.during(work.answer(), () => progress.report(done + work.done)))
-      if (!this.#batches.over) this.#ahead = { state: this.#batches.state, work: this.#start(region) }
+      const { done, state } = this.#batches
+      const { mappings } = memory
+      pass.progress.report(done)
+      const work = (pass.work = this.#begin(region))
+      let batch: unknown
+      try {
+        batch = await pass.progress.during(work.answer(), () => pass.progress.report(done + work.done))
+      } catch (error) {
+        if (memory.closed || memory.mappings === mappings || !isRegionClosed(error)) throw error
+        continue
+      }
+      if (pass.ended) return false
+      // Of a mapping that is gone, or somebody has gone on meanwhile by `next` or another pass: of no use.
+      if (memory.mappings !== mappings || this.#batches.state !== state) continue
+      this.#use(batch)
+      this.#readAhead(region)
     }
   }
 
@@ -170,9 +192,20 @@ export class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
   #begin(region: number): Work<unknown> {
     const ahead = this.#ahead
     this.#ahead = undefined
-    if (ahead?.state === this.#batches.state) return ahead.work
+    if (ahead?.state === this.#batches.state && ahead.mappings === this.#batches.memory.mappings) return ahead.work
     ahead?.work.end()
     return this.#start(region)
+  }
+
+  #readAhead(region: number): void {
+    if (this.#batches.over) return
+    this.#ahead?.work.end()
+    this.#ahead = undefined
+    try {
+      this.#ahead = { state: this.#batches.state, mappings: this.#batches.memory.mappings, work: this.#start(region) }
+    } catch {
+      // There are items to give. What is wrong comes out of the step that needs the next batch.
+    }
   }
 
   #start(region: number): Work<unknown> {
