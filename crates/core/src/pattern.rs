@@ -183,7 +183,7 @@ impl Pattern {
             Engine::Needles(automaton) => automaton
                 .find(aho_corasick::Input::new(haystack).span(at..end))
                 .map(|found| Found { start: found.start(), end: found.end(), needle: found.pattern().as_usize() }),
-            Engine::Expression { regex, characters, sticky } => {
+            Engine::Expression { regex, characters, sticky, .. } => {
                 let mut from = at;
                 loop {
                     let found = regex.search(&expression_input(haystack, from, end, *sticky))?;

@@ -205,7 +205,14 @@ impl Search {
                     None => break,
                 }
             }
-            let Some(found) = self.mapping.touch(|| self.pattern.find(text, at, window_end))? else { break };
+            let Some(found) = self.mapping.touch(|| self.pattern.find(text, at, window_end))? else {
+                if window_end == text.len() {
+                    break;
+                }
+                // What ended there was an empty match inside of a character, which is none.
+                at = window_end + 1;
+                continue;
+            };
             at = self.pattern.behind(text, found);
             if at.saturating_sub(looked) >= self.slice {
                 self.control.step(&self.mapping, self.start + looked as u64, (found.end - looked) as u64)?;

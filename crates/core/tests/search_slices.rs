@@ -102,24 +102,26 @@ fn check(sought: &Sought, text: &[u8], around: &[u8], slice: usize, threads: usi
     let path = folder.file("f", &[around, text, around].concat());
     let file = mmap_file::open(Source::Path(&path), options(Access::Read)).unwrap();
     let start = around.len() as u64;
-    let search = Search {
-        mapping: Arc::clone(file.mapping()),
-        start,
-        end: start + text.len() as u64,
-        pattern: Arc::new(sought.pattern()),
-        control: Arc::new(Control::default()),
-        slice,
-    };
     let expected = sought.all(text);
-
-    let mut counts = vec![0; search.pattern.needle_count()];
+    let pattern = Arc::new(sought.pattern());
+    let mut counts = vec![0; pattern.needle_count()];
     expected.iter().for_each(|(needle, _)| counts[*needle] += 1);
-    assert_eq!(search.count(threads).unwrap(), counts, "count");
-
-    let first = search.first(threads).unwrap().map(|found| (found.needle, Some((found.start, found.end))));
-    assert_eq!(first, expected.first().map(|(needle, groups)| (*needle, groups[0])), "first");
-
-    assert_eq!(in_batches(&search, text, batch), expected, "batch");
+    // What can be stopped goes through a long rest step by step.
+    for stoppable in [false, true] {
+        let search = Search {
+            mapping: Arc::clone(file.mapping()),
+            start,
+            end: start + text.len() as u64,
+            pattern: Arc::clone(&pattern),
+            control: Arc::new(Control::default()),
+            slice,
+            stoppable,
+        };
+        assert_eq!(search.count(threads).unwrap(), counts, "count");
+        let first = search.first(threads).unwrap().map(|found| (found.needle, Some((found.start, found.end))));
+        assert_eq!(first, expected.first().map(|(needle, groups)| (*needle, groups[0])), "first");
+        assert_eq!(in_batches(&search, text, batch), expected, "batch");
+    }
 }
 
 /// All matches, so many at most at a time, their bytes looked at.
