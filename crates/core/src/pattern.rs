@@ -309,7 +309,8 @@ impl Pattern {
         }
     }
 
-    fn is_sticky(&self) -> bool {
+    /// Whether a match must begin where the search does.
+    pub fn is_sticky(&self) -> bool {
         matches!(self.engine, Engine::Expression { sticky: true, .. })
     }
 

@@ -206,7 +206,7 @@ impl Search {
                 }
             }
             let Some(found) = self.mapping.touch(|| self.pattern.find(text, at, window_end))? else {
-                if window_end == text.len() {
+                if window_end == text.len() || self.pattern.is_sticky() {
                     break;
                 }
                 // What ended there was an empty match inside of a character, which is none.
@@ -215,8 +215,9 @@ impl Search {
             };
             at = self.pattern.behind(text, found);
             if at.saturating_sub(looked) >= self.slice {
-                self.control.step(&self.mapping, self.start + looked as u64, (found.end - looked) as u64)?;
-                looked = found.end;
+                let to = at.min(text.len());
+                self.control.step(&self.mapping, self.start + looked as u64, (to - looked) as u64)?;
+                looked = to;
             }
             // What it looks at is the text, too.
             if !self.mapping.touch(|| visit(found))? {
