@@ -19,13 +19,13 @@ pub const LOCKS_MERGE: bool = false;
 
 /// Stands for the whole file, and is beyond all that anybody reads, writes or locks.
 const FILE_BYTE: u64 = 0x7fff_ffff_ffff_fffe;
-/// Where ranges to infinity end: before that byte.
+/// Where ranges to infinity end: before that byte. One that begins behind it, which lib/ lets nobody do, is of one byte.
 const END: u64 = 0x7fff_ffff_ffff_0000;
 
 fn place(kind: Kind, extent: Extent) -> (OVERLAPPED, u32, u32) {
     let (start, len) = match kind {
         Kind::File => (FILE_BYTE, 1),
-        Kind::Range => (extent.start, extent.len().unwrap_or(END - extent.start)),
+        Kind::Range => (extent.start, extent.len().unwrap_or(END.saturating_sub(extent.start).max(1))),
     };
     let position = OVERLAPPED_0_0 { Offset: start as u32, OffsetHigh: (start >> 32) as u32 };
     let overlapped = OVERLAPPED { Anonymous: OVERLAPPED_0 { Anonymous: position }, ..OVERLAPPED::default() };
