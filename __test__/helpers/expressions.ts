@@ -247,8 +247,9 @@ const BEYOND_MEMBERS = ['é', 'à-ÿ', '€', '😀', '\\u{1f600}-\\u{1f64f}', '
 
 export type Kind = 'ASCII' | 'bytes' | 'characters'
 
-function parts(kind: Kind): fc.Arbitrary<Part> {
-  const among = (...lists: readonly (readonly string[])[]) => fc.constantFrom(...lists.flat())
+const among = (...lists: readonly (readonly string[])[]): fc.Arbitrary<string> => fc.constantFrom(...lists.flat())
+
+function partsOf(kind: Kind): fc.Arbitrary<Part> {
   const inUnicode = kind === 'characters'
   const single = among(
     LITERALS,
@@ -309,14 +310,14 @@ const HIGH = /\\x[89a-f]|\\[23]/i
 
 /** Patterns that JavaScript takes. Those of bytes have none of their letters beyond ASCII, but their numbers. */
 export function expressions(kind: Kind): fc.Arbitrary<Expression> {
-  const flags = fc.subarray(['d', 'g', 'i', 'm', 's', 'y'])
+  const given = fc.subarray(['d', 'g', 'i', 'm', 's', 'y'])
   return fc
-    .tuple(parts(kind), flags)
-    .map(([part, given]): Expression => {
+    .tuple(partsOf(kind), given)
+    .map(([part, wanted]): Expression => {
       let name = 0
       const source = part.text.replaceAll(NAMED, () => `(?<n${++name}>`)
       // Bytes have no capital letters.
-      const taken = given.filter((flag) => flag !== 'i' || kind !== 'bytes' || !HIGH.test(source))
+      const taken = wanted.filter((flag) => flag !== 'i' || kind !== 'bytes' || !HIGH.test(source))
       return {
         source,
         flags: `${taken.join('')}${kind === 'characters' ? 'u' : ''}`,
