@@ -539,7 +539,7 @@ for (const [kind, encoding] of [
         seen.patterns += 1
         for (const given of many) {
           // Between these two we have no line end, and JavaScript has one.
-          const text = pattern.multiline ? given.replaceAll('\r\n', '\n\r') : given
+          const text = pattern.multiline ? given.replaceAll('\r\n', '\n') : given
           const bytes = Buffer.from(text, encoding)
           region.fill(around)
           region.set(bytes, AROUND)
