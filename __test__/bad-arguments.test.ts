@@ -6,7 +6,7 @@ import { isAnyArrayBuffer } from 'node:util/types'
 
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { Cursor, MmapFile, PrivateMemory, Region, Scan, SharedMemory } from 'memmap'
+import { Cursor, Match, MmapFile, PrivateMemory, Region, Scan, SharedMemory } from 'memmap'
 
 import {
   isBoolean,
@@ -32,8 +32,21 @@ const isBytes: Takes = (value) => typeof value === 'string' || ArrayBuffer.isVie
 const isNeedle: Takes = (value) => isBytes(value) || (typeof value === 'number' && isInteger(0, 255)(value))
 const holdsBytes: Takes = (value) =>
   isNeedle(value) && value !== '' && !(ArrayBuffer.isView(value) && value.byteLength === 0)
+const isNeedles: Takes = (value) => Array.isArray(value) && value.length > 0 && value.every(holdsBytes)
+const isExpression: Takes = (value) => value instanceof RegExp
+const isFunction: Takes = (value) => typeof value === 'function'
+const either =
+  (...all: readonly Takes[]): Takes =>
+  (value) =>
+    all.some((takes) => takes(value))
 const range = { start: optional(anyInteger), end: optional(anyInteger) }
 const isRange = isOptions(range)
+const background = {
+  ...range,
+  signal: isOneOf(undefined),
+  threads: optional(isInteger(1, 256)),
+  onProgress: optional(isFunction),
+}
 const isEncoding = isOneOf(undefined, 'utf8', 'hex', 'latin1')
 const isType = isOneOf(Uint8Array, Float64Array, DataView)
 
@@ -59,6 +72,53 @@ const inOptions = (name: string, first: readonly [unknown, Takes][], keys: Reado
 
 const sizes = (size: number | undefined): number => size ?? 3
 
+interface Search {
+  readonly name: string
+  readonly good: unknown
+  readonly takes: Takes
+  readonly options: Readonly<Record<string, Takes>>
+}
+
+const SEARCHES: readonly Search[] = [
+  ...['indexOf', 'lastIndexOf', 'includes'].map((name) => ({ name, good: 'abc', takes: isNeedle, options: range })),
+  ...['abc', ['a', 1], /a/].map((good) => ({
+    name: 'count',
+    good,
+    takes: either(isNeedle, isNeedles, isExpression),
+    options: range,
+  })),
+  ...['abc', ['a', 1]].map((good) => ({
+    name: 'indexesOf',
+    good,
+    takes: either(isNeedle, isNeedles),
+    options: background,
+  })),
+  { name: 'match', good: /a/, takes: isExpression, options: range },
+  ...[/a/, ['a', 1]].map((good) => ({
+    name: 'matchAll',
+    good,
+    takes: either(isNeedles, isExpression),
+    options: background,
+  })),
+]
+
+const BACKGROUND_SEARCHES: readonly Search[] = [
+  { name: 'indexOfAsync', good: 'abc', takes: isNeedle, options: background },
+  ...['abc', ['a', 1], /a/].map((good) => ({
+    name: 'countAsync',
+    good,
+    takes: either(isNeedle, isNeedles, isExpression),
+    options: background,
+  })),
+]
+
+const lineOptions = {
+  ...background,
+  encoding: isEncoding,
+  partial: optional(isBoolean),
+  reverse: optional(isBoolean),
+}
+
 const METHODS: readonly Method[] = [
   { name: 'subarray', good: [1, 5], takes: [optional(anyInteger), optional(anyInteger)] },
   { name: 'slice', good: [1, 5], takes: [optional(anyInteger), optional(anyInteger)] },
@@ -71,9 +131,9 @@ const METHODS: readonly Method[] = [
   {
     name: 'windows',
     good: [10, {}],
-    takes: [isInteger(1, 2 ** 53 - 1), isOptions({ ...range, overlap: optional(offsetTo(9)) })],
+    takes: [isInteger(1, 2 ** 53 - 1), isOptions({ ...background, overlap: optional(offsetTo(9)) })],
   },
-  ...inOptions('windows', [[10, isInteger(1, 2 ** 53 - 1)]], { ...range, overlap: optional(offsetTo(9)) }),
+  ...inOptions('windows', [[10, isInteger(1, 2 ** 53 - 1)]], { ...background, overlap: optional(offsetTo(9)) }),
   { name: 'set', good: ['abc', 1], takes: [isBytes, optional(offsetTo(LENGTH - 3))] },
   { name: 'fill', good: ['abc', {}], takes: [holdsBytes, isRange] },
   ...inOptions('fill', [[1, holdsBytes]], range),
@@ -81,12 +141,12 @@ const METHODS: readonly Method[] = [
   { name: 'equals', good: ['abc'], takes: [isBytes] },
   { name: 'toString', good: ['utf8', 0, 5], takes: [isEncoding, optional(anyInteger), optional(anyInteger)] },
   { name: 'cursor', good: [1], takes: [optional(offsetTo(LENGTH))] },
-  ...['indexOf', 'lastIndexOf', 'includes', 'count', 'indexesOf'].flatMap((name) => [
-    { name, good: ['abc', {}], takes: [isNeedle, isRange] },
-    ...inOptions(name, [[1, isNeedle]], range),
+  ...SEARCHES.flatMap(({ name, good, takes, options }) => [
+    { name, good: [good, {}], takes: [takes, isOptions(options)] },
+    ...inOptions(name, [[good, takes]], options),
   ]),
-  { name: 'lines', good: [{}], takes: [isOptions({ ...range, encoding: isEncoding })] },
-  ...inOptions('lines', [], { ...range, encoding: isEncoding }),
+  { name: 'lines', good: [{}], takes: [isOptions(lineOptions)] },
+  ...inOptions('lines', [], lineOptions),
   { name: 'flushSync', good: [{}], takes: [isOptions({ ...range, wait: optional(isBoolean) })] },
   ...inOptions('flushSync', [], { ...range, wait: optional(isBoolean) }),
   ...READERS.map(({ name, size }): Method => {
@@ -238,6 +298,61 @@ test('flush rejects, and does not throw, for what it cannot take', async (t) => 
     }
   }
   t.true(region.equals(BYTES))
+})
+
+test('indexOfAsync and countAsync reject, and do not throw, for what they cannot take', async (t) => {
+  const region = opened(t, fileWith(t, BYTES), { access: 'write' })
+  let calls = 0
+  const attempt = async (said: string, name: string, fine: boolean, args: readonly unknown[]) => {
+    calls += 1
+    const promise = call(region, name, ...args)
+    if (!(promise instanceof Promise)) return t.fail(`${said} gave no promise`)
+    const error: unknown = await promise.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    if (fine) {
+      if (error !== undefined) t.fail(`${said} should be taken: ${String(error)}`)
+    } else if (!(error instanceof TypeError || error instanceof RangeError)) t.fail(`${said}: ${String(error)}`)
+    else if (!TYPED.has(String(Reflect.get(error, 'code')))) t.fail(`${said}: ${error.stack}`)
+  }
+  for (const { name, good, takes, options } of BACKGROUND_SEARCHES) {
+    for (const [label, make] of VALUES) {
+      const value = make()
+      await attempt(`${name}(${label})`, name, takes(value), [value])
+      await attempt(`${name}(…, ${label})`, name, isOptions(options)(value), [good, value])
+      for (const [key, allowed] of Object.entries(options)) {
+        // A class is a function, and throws as soon as it is called: that is heard as the caller's own error.
+        if (key === 'onProgress' && ['class', 'Uint8Array', 'DataView'].includes(label)) continue
+        await attempt(`${name}(…, { ${key}: ${label} })`, name, allowed(value), [good, { [key]: value }])
+      }
+    }
+  }
+  t.log(`${calls} calls`)
+  t.true(region.equals(BYTES))
+})
+
+test('a signal that is aborted is an argument like any other: what was given is what is thrown', async (t) => {
+  const region = opened(t, fileWith(t, BYTES))
+  const reason = new Error('enough')
+  const signal = AbortSignal.abort(reason)
+  for (const [name, ...args] of [
+    ['indexOfAsync', 'x'],
+    ['countAsync', 'x'],
+    ['countAsync', /x/],
+  ] as const) {
+    const promise = call(region, name, ...args, { signal })
+    t.is(await t.throwsAsync(async () => promise), reason)
+  }
+  for (const [name, ...args] of [['lines'], ['indexesOf', 'x'], ['matchAll', /x/], ['windows', 10]] as const) {
+    const scan = call(region, name, ...args, { signal })
+    if (!(scan instanceof Scan)) return t.fail(name)
+    t.is(
+      thrownBy(() => scan.next()),
+      reason,
+    )
+    t.is(await t.throwsAsync(scan[Symbol.asyncIterator]().next()), reason)
+  }
 })
 
 const OPTIONS: Readonly<Record<string, Takes>> = {
@@ -467,7 +582,14 @@ test('an option that is not known is named, with those that are', (t) => {
       () => Reflect.apply(MmapFile.open, MmapFile, [path, { acess: 'write' }]),
     ],
     [/range\.from.*start, end/, () => call(region, 'indexOf', 'x', { from: 1 })],
-    [/options\.reverse.*start, end, encoding/, () => call(region, 'lines', { reverse: true })],
+    [
+      /options\.backwards.*start, end, signal, threads, onProgress, encoding, partial, reverse/,
+      () => call(region, 'lines', { backwards: true }),
+    ],
+    [/options\.from.*start, end, signal, threads, onProgress/, () => call(region, 'indexesOf', 'x', { from: 1 })],
+    [/options\.flags.*start, end, signal, threads, onProgress/, () => call(region, 'matchAll', /x/, { flags: 'i' })],
+    [/range\.signal.*start, end/, () => call(region, 'match', /x/, { signal: undefined })],
+    [/range\.threads.*start, end/, () => call(region, 'count', /x/, { threads: 1 })],
     [/options\.step.*start, end, overlap/, () => call(region, 'windows', 10, { step: 1 })],
     [/range\.sync.*start, end, wait/, () => call(region, 'flushSync', { sync: true })],
     [/Symbol\(start\)/, () => call(region, 'count', 'x', { [Symbol('start')]: 1 })],
@@ -522,6 +644,8 @@ test('what only the package makes cannot be made with new', (t) => {
     [PrivateMemory, []],
     [PrivateMemory, [64]],
     [Scan, []],
+    [Match, []],
+    [Match, [Symbol('memmap.match'), { spans: new Float64Array(3), bytes: new Uint8Array(0) }, 0, 0, 1, new Map()]],
     [Cursor, []],
     [Cursor, [{}, 0]],
     [Cursor, [region, 0]],
@@ -548,7 +672,7 @@ const options = (region: MmapFile) => ({
   },
 })
 
-test('an option whose reading closes the region is read first, and the call then finds it closed', (t) => {
+test('an option whose reading closes the region is read first, and the call then finds it closed', async (t) => {
   const closing = (make: (region: MmapFile) => unknown) => {
     const region = opened(t, fileWith(t, BYTES), { access: 'write' })
     t.is(
@@ -557,9 +681,24 @@ test('an option whose reading closes the region is read first, and the call then
     )
     t.is(region.byteLength, 0)
   }
-  for (const name of ['indexOf', 'lastIndexOf', 'count', 'includes', 'indexesOf']) {
-    closing((region) => call(region, name, 'x', options(region)))
-    closing((region) => call(region, name, 'x', { end: number(region) }))
+  for (const { name, good } of SEARCHES) {
+    closing((region) => call(region, name, good, options(region)))
+    closing((region) => call(region, name, good, { end: number(region) }))
+  }
+  for (const { name, good } of SEARCHES.filter((search) => search.options === background)) {
+    closing((region) => call(region, name, good, { threads: number(region) }))
+  }
+  for (const { name, good } of BACKGROUND_SEARCHES) {
+    for (const given of [
+      options,
+      (region: MmapFile) => ({ end: number(region) }),
+      (region: MmapFile) => ({ threads: number(region) }),
+    ]) {
+      const region = opened(t, fileWith(t, BYTES))
+      const promise = call(region, name, good, given(region))
+      const error: unknown = await t.throwsAsync(async () => promise)
+      t.is(error instanceof Error && Reflect.get(error, 'code'), 'ERR_REGION_CLOSED', name)
+    }
   }
   for (const name of ['slice', 'subarray', 'at', 'readUInt8', 'cursor'])
     closing((region) => call(region, name, number(region)))
@@ -597,6 +736,13 @@ test('bytes whose memory was transferred elsewhere are none, or refused with a c
     for (const name of ['set', 'fill', 'equals', 'indexOf', 'lastIndexOf', 'includes', 'count', 'indexesOf']) {
       t.is(
         codeOf(() => call(region, name, gone)),
+        'ERR_INVALID_ARG_TYPE',
+        name,
+      )
+    }
+    for (const name of ['count', 'indexesOf', 'matchAll']) {
+      t.is(
+        codeOf(() => call(region, name, ['x', gone])),
         'ERR_INVALID_ARG_TYPE',
         name,
       )

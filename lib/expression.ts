@@ -46,6 +46,9 @@ class Translator {
   readonly #pattern: RegExp
   readonly #source: readonly string[]
   readonly #unicode: boolean
+  /** Groups of the pattern, the whole match included, and names, as JavaScript reads them. */
+  readonly #count: number
+  readonly #known: readonly string[]
   readonly #hasNames: boolean
   readonly #named: number[] = []
   #at = 0
@@ -56,8 +59,12 @@ class Translator {
     this.#pattern = pattern
     this.#source = [...pattern.source]
     this.#unicode = pattern.unicode
-    this.#hasNames = /\(\?<[^=!]/.test(pattern.source)
     if (pattern.flags.includes('v')) throw this.#refuse('the flag v; u is known')
+    // With an empty alternative before all others it matches at once.
+    const match = new RegExp(`|${pattern.source}`, pattern.flags.replaceAll(/[gy]/g, '')).exec('')
+    this.#count = match?.length ?? 1
+    this.#known = Object.keys(match?.groups ?? {})
+    this.#hasNames = this.#known.length > 0
   }
 
   run(): Expression {
@@ -73,13 +80,10 @@ class Translator {
     }
   }
 
-  /** JavaScript says the names, as it reads them, in the order of their groups. */
+  /** The names are in the order of their groups. */
   #names(): ReadonlyMap<number, string> {
-    const { source, flags } = this.#pattern
-    // With an empty alternative it always matches.
-    const names = Object.keys(new RegExp(`${source}|`, flags.replaceAll(/[gy]/g, '')).exec('')?.groups ?? {})
-    if (names.length < this.#named.length) throw this.#refuse('two groups of one name')
-    return new Map(names.map((name, index) => [this.#named[index] ?? 0, name]))
+    if (this.#known.length < this.#named.length) throw this.#refuse('two groups of one name')
+    return new Map(this.#known.map((name, index) => [this.#named[index] ?? 0, name]))
   }
 
   #refuse(what: string): TypeError {
@@ -207,7 +211,9 @@ class Translator {
     if (this.#take('\\B')) return '(?-u:\\B)'
     const next = this.#source[this.#at + 1] ?? ''
     if (next === 'k' && (this.#unicode || this.#hasNames)) throw this.#refuse('back-references (\\k<name>)')
-    if (/[1-9]/.test(next)) throw this.#refuse(`back-references (\\${next})`)
+    // Of old, the number of a group that is not there is an octal one.
+    const [number] = /^[1-9]\d*/.exec(this.#source.slice(this.#at + 1, this.#at + 16).join('')) ?? []
+    if (number !== undefined && Number(number) < this.#count) throw this.#refuse(`back-references (\\${number})`)
     const shorthand = this.#shorthand()
     if (shorthand !== undefined) return `[${shorthand}]${this.#quantifier()}`
     const { code, byte } = this.#escaped()

@@ -32,7 +32,10 @@ const RANGE_AND_BACKGROUND = ['start', 'end', ...BACKGROUND] as const
  * stand for single bytes, `\xHH` for just that one, and a character beyond ASCII for its bytes in UTF-8; with `u` the text is UTF-8.
  * The flags `i`, `m`, `s` and `y` (at the start of the range, then match behind match) mean what they mean in JavaScript, `g` and
  * `lastIndex` nothing. Look-around, back-references and the flag `v` are refused with `ERR_INVALID_ARG_VALUE`, by their names.
- * A group that is repeated keeps what it matched last.
+ *
+ * What differs from JavaScript: a group that is repeated keeps what it matched last; a repetition ends where it matches nothing,
+ * as `(|a)*` does at once; `\r\n` is one line end, in the middle of which `^` and `$` with `m` never are, and U+2028 and U+2029
+ * are none; `\b` knows letters of ASCII only, also with `iu`; with `iu` `\P{…}` is what `\p{…}` is not.
  *
  * @example
  * ```ts
