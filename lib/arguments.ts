@@ -1,7 +1,7 @@
 // Checking arguments, in one place. All of it happens before anybody asks whether the region is still
 // there: reading an option or converting a number can run code of the caller's, which may close it.
 
-import { isAnyArrayBuffer } from 'node:util/types'
+import { isAnyArrayBuffer, isUint8Array } from 'node:util/types'
 
 import { invalidArgType, invalidArgValue, outOfRange, unknownEncoding } from './errors.ts'
 import type { Bytes, Range } from './types.ts'
@@ -114,10 +114,18 @@ export function clamp(position: number, length: number): number {
   return position < 0 ? Math.max(0, position + length) : Math.min(position, length)
 }
 
+const TRUE_LENGTH = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength')?.get
+
+/** How many bytes there are, whatever a subclass says. */
+export function lengthOf(array: Uint8Array): number {
+  return TRUE_LENGTH?.call(array) as number
+}
+
 /** The bytes of whatever holds bytes, not copied but where they are a string. */
 export function bytes(name: string, value: Bytes): Uint8Array {
   if (typeof value === 'string') return Buffer.from(value, 'utf8')
-  if (value instanceof Uint8Array) return value
+  // Not instanceof, which any object can be made to look like.
+  if (isUint8Array(value)) return value
   try {
     if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
     if (isAnyArrayBuffer(value)) return new Uint8Array(value)

@@ -62,7 +62,7 @@ export class Progress {
 
   /** So many bytes are done: tells it, if the last time is long enough ago. */
   report(done: number): void {
-    if (this.#tell === undefined || done === this.#told || performance.now() - this.#last < BETWEEN_REPORTS) return
+    if (this.#tell === undefined || done <= this.#told || performance.now() - this.#last < BETWEEN_REPORTS) return
     this.#report(done)
   }
 
@@ -112,7 +112,12 @@ export class Work<T> {
     this.#memory = memory
     this.#signal = signal
     this.#ticket = tickets = (tickets + 1) % 2 ** 32
-    this.#answer = start(this.#ticket)
+    try {
+      this.#answer = start(this.#ticket)
+    } catch (error) {
+      native.endWork(this.#ticket)
+      throw error
+    }
     this.#ended = new Promise((_, reject) => {
       this.#abort = () => {
         native.endWork(this.#ticket)
@@ -122,6 +127,9 @@ export class Work<T> {
     // Whoever does not wait for it any more has heard of the reason elsewhere.
     this.#ended.catch(() => {})
     signal?.addEventListener('abort', this.#abort, { once: true })
+    // Also where nobody ever asks what came of it: a scan may be left as it is.
+    const end = (): void => this.end()
+    this.#answer.then(end, end)
   }
 
   /** How many bytes of it are done. */

@@ -60,6 +60,10 @@ export function regionClosed(): Error & CodedError {
   return coded(new Error('The region is closed; open it again to use it'), 'ERR_REGION_CLOSED')
 }
 
+export function isRegionClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_REGION_CLOSED'
+}
+
 export function regionReadOnly(access: Access, protection: string): Error & CodedError {
   const message =
     access === 'read'

@@ -23,6 +23,8 @@ const BYTE_SPACE = '\\t-\\r\\x20'
 const SPACE = `${BYTE_SPACE}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}`
 const CONTROLS: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13 }
 const SURROGATE = /^[\ud800-\udfff]$/
+/** The engine's own limit is 250, for the groups and what they are translated to. */
+const DEEPEST = 200
 
 export function translate(pattern: RegExp): Expression {
   return new Translator(pattern).run()
@@ -48,6 +50,7 @@ class Translator {
   readonly #named: number[] = []
   #at = 0
   #groups = 0
+  #depth = 0
 
   constructor(pattern: RegExp) {
     this.#pattern = pattern
@@ -120,8 +123,12 @@ class Translator {
       case '$':
         this.#at++
         return modes.multiline ? '(?mR:$)' : '\\z'
-      case '(':
-        return this.#group(modes) + this.#quantifier()
+      case '(': {
+        const group = this.#group(modes)
+        const quantifier = this.#quantifier()
+        // Repeated no times the engine would forget the group, and there would be one less in each match.
+        return /^\{0+(,0+)?\}/.test(quantifier) ? `(?:${group}[^${this.#every()}])?` : group + quantifier
+      }
       case '.':
         this.#at++
         return this.#dot(modes) + this.#quantifier()
@@ -136,8 +143,13 @@ class Translator {
     }
   }
 
+  /** All there is, as members of a class. */
+  #every(characters = this.#unicode): string {
+    return characters ? '\\x00-\\x{10ffff}' : '\\x00-\\xff'
+  }
+
   #dot({ dotAll }: Modes): string {
-    if (dotAll) return this.#unicode ? '[\\x00-\\x{10ffff}]' : '[\\x00-\\xff]'
+    if (dotAll) return `[${this.#every()}]`
     return this.#unicode ? '[^\\n\\r\\x{2028}\\x{2029}]' : '[^\\n\\r]'
   }
 
@@ -148,6 +160,7 @@ class Translator {
 
   #group(modes: Modes): string {
     this.#at++
+    if (++this.#depth > DEEPEST) throw this.#refuse(`groups nested more than ${DEEPEST} deep`)
     let inner = modes
     let opening = '('
     if (this.#take('?:')) opening = '(?:'
@@ -168,6 +181,7 @@ class Translator {
     } else this.#groups++
     const text = this.#sequence(inner)
     this.#at++
+    this.#depth--
     return `${opening}${text})`
   }
 
@@ -220,7 +234,7 @@ class Translator {
   }
 
   /** A character that is written with a backslash, in a class or outside. */
-  #escaped(): Atom {
+  #escaped(inClass = false): Atom {
     const letter = this.#source[++this.#at] ?? ''
     this.#at++
     const control = CONTROLS[letter]
@@ -246,7 +260,7 @@ class Translator {
       const code = (this.#unicode ? matched(/^\{([0-9a-f]+)\}/i) : undefined) ?? matched(/^([0-9a-f]{4})/i)
       if (code !== undefined) return { code: this.#code(String.fromCodePoint(code)), byte: false }
     }
-    if (letter === 'c' && /^[a-z]/i.test(rest)) {
+    if (letter === 'c' && (inClass ? /^\w/ : /^[a-z]/i).test(rest)) {
       this.#at++
       return { code: (rest.codePointAt(0) ?? 0) % 32, byte: false }
     }
@@ -269,54 +283,40 @@ class Translator {
   /** A class, behind its bracket. */
   #class(): string {
     const negated = this.#take('^')
-    const members: string[] = []
-    let bytes = false
-    let characters = this.#unicode
-    const note = ({ code, byte }: Atom): void => {
-      if (code <= 0x7f || this.#unicode) return
-      if (byte) bytes = true
-      else characters = true
-    }
+    const members: (string | readonly Atom[])[] = []
+    const single = (): string | Atom[] => (this.#peek('\\') ? this.#shorthand() : undefined) ?? [this.#member()]
     while (!this.#take(']')) {
-      const shorthand = this.#peek('\\') ? this.#shorthand() : undefined
-      if (shorthand !== undefined) {
-        members.push(shorthand)
-        continue
-      }
-      const first = this.#member()
-      note(first)
-      // A hyphen at the end, and one before `\w`, is a hyphen.
-      const ranged = this.#peek('-') && this.#source[this.#at + 1] !== ']'
-      if (!ranged) {
-        members.push(`\\x{${hex(first.code)}}`)
-        continue
-      }
+      const first = single()
+      members.push(first)
+      // A hyphen at the end is a hyphen, and so is one beside `\w`.
+      if (!this.#peek('-') || this.#source[this.#at + 1] === ']') continue
       this.#at++
-      const after = this.#peek('\\') ? this.#shorthand() : undefined
-      if (after !== undefined) {
-        members.push(`\\x{${hex(first.code)}}`, '\\x2d', after)
-        continue
-      }
-      const last = this.#member()
-      note(last)
-      members.push(`\\x{${hex(first.code)}}-\\x{${hex(last.code)}}`)
+      const last = single()
+      if (typeof first === 'string' || typeof last === 'string') members.push('\\x2d', last)
+      else first.push(...last)
     }
-    if (bytes && characters) {
+    const atoms = members.filter((member) => typeof member !== 'string').flat()
+    const high = atoms.filter(({ code }) => code > 0x7f && !this.#unicode)
+    const characters = this.#unicode || high.some(({ byte }) => !byte)
+    if (characters && high.some(({ byte }) => byte)) {
       throw this.#refuse(
         'a class of both bytes (\\x80 to \\xff) and characters beyond ASCII; the flag u makes all of them characters',
       )
     }
-    const every = characters ? '\\x00-\\x{10ffff}' : '\\x00-\\xff'
+    // A byte is written with two digits, since the braces stand for a character.
+    const written = ({ code }: Atom): string => (characters ? `\\x{${hex(code)}}` : `\\x${hex(code)}`)
+    const every = this.#every(characters)
+    const texts = members.map((member) => (typeof member === 'string' ? member : member.map(written).join('-')))
     // `[]` is nothing at all, and `[^]` anything.
     const text =
-      members.length === 0 ? (negated ? `[${every}]` : `[^${every}]`) : `[${negated ? '^' : ''}${members.join('')}]`
+      members.length === 0 ? (negated ? `[${every}]` : `[^${every}]`) : `[${negated ? '^' : ''}${texts.join('')}]`
     return characters && !this.#unicode ? `(?u:${text})` : text
   }
 
   #member(): Atom {
     if (this.#take('\\b')) return { code: 8, byte: false }
     if (this.#take('\\-')) return { code: 0x2d, byte: false }
-    if (this.#peek('\\')) return this.#escaped()
+    if (this.#peek('\\')) return this.#escaped(true)
     return { code: this.#code(this.#source[this.#at++] ?? ''), byte: false }
   }
 }

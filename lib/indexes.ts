@@ -2,15 +2,15 @@
 
 import * as native from '#binding'
 
-import type { Asked } from './background.ts'
 import type { Memory } from './memory.ts'
 import { needlePattern } from './pattern.ts'
 import type { Pattern } from './pattern.ts'
-import { BatchScan } from './scan.ts'
+import type { Batches } from './scan.ts'
 
 const BATCH = 4096
 
-export class Indexes extends BatchScan<number, Float64Array> {
+export class Indexes implements Batches<number, Float64Array> {
+  readonly memory: Memory
   readonly #needle: Uint8Array
   readonly #start: number
   readonly #end: number
@@ -20,28 +20,28 @@ export class Indexes extends BatchScan<number, Float64Array> {
   #positions: Float64Array = new Float64Array(0)
   #from: number
 
-  constructor(memory: Memory, asked: Asked, start: number, end: number, needle: Uint8Array) {
-    super(memory, asked, start)
+  constructor(memory: Memory, start: number, end: number, needle: Uint8Array) {
+    this.memory = memory
     this.#start = start
     this.#from = start
     this.#end = end
     // A copy: the caller may change theirs while the scan is under way.
-    this.#needle = Uint8Array.from(needle)
+    this.#needle = Buffer.copyBytesFrom(needle)
   }
 
-  protected get state(): number {
+  get state(): number {
     return this.#from
   }
 
-  protected get over(): boolean {
+  get over(): boolean {
     return this.#from > this.#stop
   }
 
-  protected get total(): number {
+  get total(): number {
     return this.#end - this.#start
   }
 
-  protected get done(): number {
+  get done(): number {
     return this.#from - this.#start
   }
 
@@ -49,11 +49,11 @@ export class Indexes extends BatchScan<number, Float64Array> {
     return Math.min(this.#end, this.memory.byteLength)
   }
 
-  protected read(region: number): Float64Array {
+  read(region: number): Float64Array {
     return this.#found.subarray(0, native.indexesOf(region, this.#from, this.#stop, this.#needle, this.#found))
   }
 
-  protected async readBehind(region: number, ticket: number): Promise<Float64Array | Error> {
+  async readBehind(region: number, ticket: number): Promise<Float64Array | Error> {
     this.#pattern ??= needlePattern(this.#needle)
     const part = Float64Array.of(this.#from, this.#stop, 0, BATCH)
     const batch = await native.matchesInBackground(region, this.#pattern.handle, part, false, ticket)
@@ -62,14 +62,14 @@ export class Indexes extends BatchScan<number, Float64Array> {
     return Float64Array.from({ length: batch.spans.length / 3 }, (_, i) => batch.spans[3 * i + 1] ?? 0)
   }
 
-  protected take(positions: Float64Array): Float64Array {
+  take(positions: Float64Array): Float64Array {
     const full = positions.length === BATCH
     this.#from = full ? (positions[BATCH - 1] ?? 0) + Math.max(1, this.#needle.byteLength) : Number.POSITIVE_INFINITY
     this.#positions = positions
     return positions
   }
 
-  protected behind(item: number): number {
+  behind(item: number): number {
     return (this.#positions[item] ?? 0) + this.#needle.byteLength
   }
 }

@@ -6,10 +6,8 @@ import type { NonSharedBuffer } from 'node:buffer'
 import * as native from '#binding'
 
 import { invalidArgValue } from './errors.ts'
-import type { Asked } from './background.ts'
 import type { Memory } from './memory.ts'
-import { BatchScan } from './scan.ts'
-import type { Scan } from './scan.ts'
+import type { Batches } from './scan.ts'
 import type { Range } from './types.ts'
 
 const RETURN = 0x0d
@@ -62,7 +60,8 @@ interface Block {
   readonly bytes: Uint8Array
 }
 
-abstract class LineScan<T> extends BatchScan<T, Block> {
+abstract class LineBlocks<T> implements Batches<T, Block> {
+  readonly memory: Memory
   readonly #which: WhichLines
   /** Positions of the line ends, and in the last place where the block begins. */
   readonly #facts = new Float64Array(ENDS + 1)
@@ -72,26 +71,26 @@ abstract class LineScan<T> extends BatchScan<T, Block> {
   #start: number
   #end: number
 
-  constructor(memory: Memory, asked: Asked, which: WhichLines) {
-    super(memory, asked, which.reverse ? which.end : which.start)
+  constructor(memory: Memory, which: WhichLines) {
+    this.memory = memory
     this.#which = which
     this.#start = which.start
     this.#end = which.end
   }
 
-  protected get state(): number {
+  get state(): number {
     return this.#which.reverse ? this.#end : this.#start
   }
 
-  protected get over(): boolean {
+  get over(): boolean {
     return this.#start >= this.#stop
   }
 
-  protected get total(): number {
+  get total(): number {
     return this.#which.end - this.#which.start
   }
 
-  protected get done(): number {
+  get done(): number {
     return this.#start - this.#which.start + this.#which.end - this.#end
   }
 
@@ -99,7 +98,7 @@ abstract class LineScan<T> extends BatchScan<T, Block> {
     return Math.min(this.#end, this.memory.byteLength)
   }
 
-  protected read(region: number): Block {
+  read(region: number): Block {
     const { reverse } = this.#which
     const found = native.lineEnds(region, this.#start, this.#stop, this.#blockSize, reverse, this.#facts)
     const ends = this.#facts.subarray(0, Math.abs(found))
@@ -109,12 +108,12 @@ abstract class LineScan<T> extends BatchScan<T, Block> {
     return { start, ends, terminated: found > 0, bytes }
   }
 
-  protected readBehind(region: number, ticket: number): Promise<Block | Error> {
+  readBehind(region: number, ticket: number): Promise<Block | Error> {
     const part = Float64Array.of(this.#start, this.#stop, BLOCK_BEHIND, ENDS)
     return native.linesInBackground(region, part, this.#which.reverse, ticket)
   }
 
-  protected take(block: Block): T[] {
+  take(block: Block): T[] {
     const { partial, reverse } = this.#which
     const lines = this.cut(block.bytes, block.start, block.ends, block.terminated)
     if (!partial && !block.terminated) lines.pop()
@@ -127,7 +126,7 @@ abstract class LineScan<T> extends BatchScan<T, Block> {
     return lines
   }
 
-  protected behind(item: number): number {
+  behind(item: number): number {
     const { start = 0, ends, terminated = false } = this.#block ?? {}
     const last = (ends?.length ?? 0) - 1
     if (!this.#which.reverse) return (ends?.[item] ?? 0) + (item < last || terminated ? 1 : 0)
@@ -144,13 +143,13 @@ abstract class LineScan<T> extends BatchScan<T, Block> {
 }
 
 /** Lines as bytes. */
-export class ByteLines extends LineScan<NonSharedBuffer> {
+export class ByteLines extends LineBlocks<NonSharedBuffer> {
   /** Handed out, so it is never used again. */
-  protected room(length: number): NonSharedBuffer {
+  room(length: number): NonSharedBuffer {
     return Buffer.allocUnsafeSlow(length)
   }
 
-  protected cut(bytes: Uint8Array, start: number, ends: Float64Array, terminated: boolean): NonSharedBuffer[] {
+  cut(bytes: Uint8Array, start: number, ends: Float64Array, terminated: boolean): NonSharedBuffer[] {
     const { byteOffset } = bytes
     const buffer = bytes.buffer as ArrayBuffer
     const lines: NonSharedBuffer[] = []
@@ -179,17 +178,17 @@ function lineEnd(bytes: Uint8Array, start: number, end: number, terminated: bool
 }
 
 /** Lines as text. */
-abstract class TextScan extends LineScan<string> {
+abstract class TextBlocks extends LineBlocks<string> {
   protected readonly encoding: BufferEncoding
   #bytes: NonSharedBuffer = Buffer.alloc(0)
 
-  constructor(memory: Memory, asked: Asked, which: WhichLines, encoding: BufferEncoding) {
-    super(memory, asked, which)
+  constructor(memory: Memory, which: WhichLines, encoding: BufferEncoding) {
+    super(memory, which)
     this.encoding = encoding
   }
 
   /** Memory that the next block takes again. */
-  protected room(length: number): NonSharedBuffer {
+  room(length: number): NonSharedBuffer {
     // One line of a gigabyte must not keep its memory for the rest of the scan.
     const kept = length <= 4 * BLOCK
     if (kept && this.#bytes.byteLength < length) this.#bytes = Buffer.allocUnsafeSlow(Math.max(length, BLOCK))
@@ -198,8 +197,8 @@ abstract class TextScan extends LineScan<string> {
 }
 
 /** Lines in an encoding that is cut at line ends only after it was decoded. */
-class DecodedLines extends TextScan {
-  protected cut(block: Uint8Array, start: number, ends: Float64Array, terminated: boolean): string[] {
+class DecodedLines extends TextBlocks {
+  cut(block: Uint8Array, start: number, ends: Float64Array, terminated: boolean): string[] {
     const bytes = Buffer.from(block.buffer as ArrayBuffer, block.byteOffset, block.byteLength)
     const text = bytes.toString(this.encoding)
     const lines: string[] = []
@@ -227,8 +226,8 @@ class DecodedLines extends TextScan {
 }
 
 /** Lines in an encoding of bytes (hex, base64): each by itself. */
-class EncodedLines extends TextScan {
-  protected cut(block: Uint8Array, start: number, ends: Float64Array, terminated: boolean): string[] {
+class EncodedLines extends TextBlocks {
+  cut(block: Uint8Array, start: number, ends: Float64Array, terminated: boolean): string[] {
     const bytes = Buffer.from(block.buffer as ArrayBuffer, block.byteOffset, block.byteLength)
     const lines: string[] = []
     lines.length = ends.length // all at once, not as it grows
@@ -242,10 +241,10 @@ class EncodedLines extends TextScan {
   }
 }
 
-export function textLines(memory: Memory, asked: Asked, which: WhichLines, encoding: BufferEncoding): Scan<string> {
+export function textLines(memory: Memory, which: WhichLines, encoding: BufferEncoding): TextBlocks {
   return DECODED_BY_BLOCK.has(encoding)
-    ? new DecodedLines(memory, asked, which, encoding)
-    : new EncodedLines(memory, asked, which, encoding)
+    ? new DecodedLines(memory, which, encoding)
+    : new EncodedLines(memory, which, encoding)
 }
 
 /** Refuses an encoding in which a line end is not the byte 0x0a. */

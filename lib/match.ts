@@ -21,6 +21,9 @@ export interface MatchData {
   readonly bytes: Uint8Array
 }
 
+/** The bytes of a group. */
+let bytesOf: (match: Match, group: number) => NonSharedBuffer | undefined
+
 /**
  * A match of a regular expression, or of one of many needles. `match[0]` are its bytes and `match[1]` those of the first group,
  * `undefined` where the group has no part in it. Copies: they outlive the region.
@@ -71,6 +74,16 @@ export class Match implements Iterable<NonSharedBuffer | undefined> {
     defineGroups(groups)
   }
 
+  static {
+    bytesOf = (match, group) => {
+      const place = match.#place(group)
+      if (place === undefined) return undefined
+      const { buffer, byteOffset } = match.#data.bytes
+      const from = byteOffset + match.#byte + place[0] - match.index
+      return Buffer.from(buffer as ArrayBuffer, from, place[1] - place[0])
+    }
+  }
+
   /** Groups by their names; `undefined` where none has one. */
   get groups(): Readonly<Record<string, NonSharedBuffer | undefined>> | undefined {
     return this.#named((group) => this[group])
@@ -85,15 +98,6 @@ export class Match implements Iterable<NonSharedBuffer | undefined> {
   /** The match and its groups, as `[all, first, second] = match`. */
   *[Symbol.iterator](): IterableIterator<NonSharedBuffer | undefined> {
     for (let group = 0; group < this.length; group++) yield this[group]
-  }
-
-  /** The bytes of a group. @internal */
-  static bytesOf(match: Match, group: number): NonSharedBuffer | undefined {
-    const place = match.#place(group)
-    if (place === undefined) return undefined
-    const { buffer, byteOffset } = match.#data.bytes
-    const from = byteOffset + match.#byte + place[0] - match.index
-    return Buffer.from(buffer as ArrayBuffer, from, place[1] - place[0])
   }
 
   /** How `console.log` shows it. @internal */
@@ -125,7 +129,7 @@ function defineGroups(count: number): void {
     const group = defined
     Object.defineProperty(Match.prototype, group, {
       get(this: Match) {
-        return Match.bytesOf(this, group)
+        return bytesOf(this, group)
       },
       configurable: true,
     })

@@ -2,12 +2,11 @@
 
 import * as native from '#binding'
 
-import type { Asked } from './background.ts'
 import { Match, OURS } from './match.ts'
 import type { MatchData } from './match.ts'
 import type { Memory } from './memory.ts'
 import type { Pattern } from './pattern.ts'
-import { BatchScan } from './scan.ts'
+import type { Batches } from './scan.ts'
 
 const BATCH = 1024
 
@@ -16,35 +15,36 @@ interface MatchBatch extends MatchData {
 }
 
 /** Matches of any pattern, as the addon finds them. */
-abstract class PatternScan<T extends { readonly index: number }> extends BatchScan<T, MatchBatch> {
-  protected readonly pattern: Pattern
+abstract class PatternMatches<T> implements Batches<T, MatchBatch> {
+  readonly memory: Memory
+  readonly pattern: Pattern
   readonly #withBytes: boolean
   readonly #start: number
   readonly #end: number
   /** From the start of the text. */
   #next = 0
 
-  constructor(memory: Memory, asked: Asked, start: number, end: number, pattern: Pattern, withBytes: boolean) {
-    super(memory, asked, start)
+  constructor(memory: Memory, start: number, end: number, pattern: Pattern, withBytes: boolean) {
+    this.memory = memory
     this.pattern = pattern
     this.#start = start
     this.#end = end
     this.#withBytes = withBytes
   }
 
-  protected get state(): number {
+  get state(): number {
     return this.#next
   }
 
-  protected get over(): boolean {
+  get over(): boolean {
     return this.#start + this.#next > this.#stop
   }
 
-  protected get total(): number {
+  get total(): number {
     return this.#end - this.#start
   }
 
-  protected get done(): number {
+  get done(): number {
     return this.#next
   }
 
@@ -56,35 +56,37 @@ abstract class PatternScan<T extends { readonly index: number }> extends BatchSc
     return Float64Array.of(this.#start, this.#stop, this.#next, BATCH)
   }
 
-  protected read(region: number): MatchBatch {
+  read(region: number): MatchBatch {
     return native.matches(region, this.pattern.handle, this.#part(), this.#withBytes)
   }
 
-  protected readBehind(region: number, ticket: number): Promise<MatchBatch | Error> {
+  readBehind(region: number, ticket: number): Promise<MatchBatch | Error> {
     return native.matchesInBackground(region, this.pattern.handle, this.#part(), this.#withBytes, ticket)
   }
 
-  protected take(batch: MatchBatch): T[] {
+  take(batch: MatchBatch): T[] {
     this.#next = batch.next
     return this.make(batch)
   }
 
   protected abstract make(batch: MatchData): T[]
+
+  abstract behind(item: number): number
 }
 
-export class Matches extends PatternScan<Match> {
+export class Matches extends PatternMatches<Match> {
   #matches: Match[] = []
 
-  constructor(memory: Memory, asked: Asked, start: number, end: number, pattern: Pattern) {
-    super(memory, asked, start, end, pattern, true)
+  constructor(memory: Memory, start: number, end: number, pattern: Pattern) {
+    super(memory, start, end, pattern, true)
   }
 
-  protected make(data: MatchData): Match[] {
+  make(data: MatchData): Match[] {
     this.#matches = matchesOf(data, this.pattern)
     return this.#matches
   }
 
-  protected behind(item: number): number {
+  behind(item: number): number {
     return this.#matches[item]?.end ?? 0
   }
 }
@@ -111,14 +113,14 @@ export interface Found {
 }
 
 /** Positions of many needles. */
-export class FoundNeedles extends PatternScan<Found> {
+export class FoundNeedles extends PatternMatches<Found> {
   #ends: Float64Array = new Float64Array(0)
 
-  constructor(memory: Memory, asked: Asked, start: number, end: number, pattern: Pattern) {
-    super(memory, asked, start, end, pattern, false)
+  constructor(memory: Memory, start: number, end: number, pattern: Pattern) {
+    super(memory, start, end, pattern, false)
   }
 
-  protected make({ spans }: MatchData): Found[] {
+  make({ spans }: MatchData): Found[] {
     const count = spans.length / 3
     const found: Found[] = []
     this.#ends = new Float64Array(count)
@@ -129,7 +131,7 @@ export class FoundNeedles extends PatternScan<Found> {
     return found
   }
 
-  protected behind(item: number): number {
+  behind(item: number): number {
     return this.#ends[item] ?? 0
   }
 }

@@ -96,6 +96,8 @@ export class Memory {
   /** 0 once closed. */
   byteLength = 0
   closed = false
+  /** How often it was mapped anew. */
+  mappings = 0
   /** All of the region, to be read where `holds` says so. */
   whole = scratch
   /** The same as 64-bit words, to be read where `holdsWord` says so. */
@@ -204,6 +206,7 @@ export class Memory {
 
   /** The addon has mapped anew and described it in `facts`. */
   #replaced(): void {
+    this.mappings++
     this.#detach()
     this.#adopt()
   }

@@ -43,9 +43,7 @@ export function needlesPattern(name: string, needles: readonly Needle[]): Patter
   const bytes = Array.from(needles, (needle, index) => args.pattern(`${name}[${index}]`, needle))
   const empty = bytes.findIndex((needle) => needle.byteLength === 0)
   if (empty !== -1) throw invalidArgValue(`${name}[${empty}]`, needles[empty], 'must hold a byte at least')
-  // A list of one is still a list; two of the same find what one finds.
-  const [first = new Uint8Array(0)] = bytes
-  return { handle: native.compileNeedles(bytes.length > 1 ? bytes : [first, first]), groups: 1, names: NO_NAMES }
+  return { handle: native.compileNeedles(bytes), groups: 1, names: NO_NAMES }
 }
 
 /** A regular expression. */

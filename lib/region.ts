@@ -25,7 +25,7 @@ import { prefetch } from './prefetch.ts'
 import type { RegionHandle } from './region-handle.ts'
 import { OURS as OUR_RESIDENCY, Residency } from './residency.ts'
 import { MEMORY } from './scalar-access.ts'
-import type { Scan } from './scan.ts'
+import { OURS as OUR_SCAN, Scan } from './scan.ts'
 import { Searching } from './searching.ts'
 import type { Access, Bytes, Range } from './types.ts'
 import { Windows } from './windows.ts'
@@ -139,7 +139,9 @@ export abstract class Region extends Searching implements Disposable {
 
   /**
    * A window of the region, not a copy: it shows what others write, and where access is `'write'` what is stored in it
-   * reaches the file. A raw window cannot throw: check what it gave with a method of the region where that matters.
+   * reaches the file. A raw window cannot throw: check what it gave with a method of the region where that matters. Where others
+   * may store at the same time, decode a copy (`slice`, `toString` of the region): Node's own decoding reads twice, and may end
+   * the process when bytes change in between.
    *
    * @throws `ERR_ZERO_COPY_UNAVAILABLE` where the runtime (Electron) or the system (`'read'` on macOS) has no windows.
    * @example
@@ -174,7 +176,7 @@ export abstract class Region extends Searching implements Disposable {
    *
    * const file = MmapFile.open('matrix.f64', { access: 'write' })
    * const row = file.view(Float64Array, 0, 100)
-   * row.sort()
+   * row.fill(1)
    * file.close()
    * ```
    */
@@ -216,7 +218,7 @@ export abstract class Region extends Searching implements Disposable {
     const asked = askedOf(given)
     const overlap = given.overlap === undefined ? 0 : args.integer('options.overlap', given.overlap, 0, step - 1)
     const { start, end } = this[MEMORY].clamped(args.rangeOf(given))
-    return new Windows(this, this[MEMORY], asked, start, end, step, overlap)
+    return new Scan(OUR_SCAN, new Windows(this, this[MEMORY], start, end, step, overlap), asked, start)
   }
 
   /** The byte at `index`, from the end where negative; `undefined` where there is none. */
@@ -253,7 +255,7 @@ export abstract class Region extends Searching implements Disposable {
     const bytes = args.bytes('source', source)
     const to = args.offset('offset', offset)
     const memory = this.#writable()
-    const length = bytes.length
+    const length = args.lengthOf(bytes)
     if (length > memory.byteLength) {
       throw outOfRange('source.byteLength', `<= ${memory.byteLength}, the length of the region`, length)
     }
@@ -271,7 +273,7 @@ export abstract class Region extends Searching implements Disposable {
    */
   fill(value: number | Bytes, range?: Range): this {
     const pattern = args.pattern('value', value)
-    if (pattern.byteLength === 0) throw invalidArgValue('value', value, 'must hold a byte at least')
+    if (args.lengthOf(pattern) === 0) throw invalidArgValue('value', value, 'must hold a byte at least')
     const given = args.range(range)
     const memory = this.#writable()
     const { start, end } = this[MEMORY].clamped(given)
@@ -300,7 +302,10 @@ export abstract class Region extends Searching implements Disposable {
   /** Whether the region holds just these bytes, or another region the same ones. */
   equals(other: Bytes | Region): boolean {
     if (other instanceof Region) {
-      const theirs = other[MEMORY].region
+      const memory: Memory | undefined = other[MEMORY]
+      // What only inherits from a region has none.
+      if (memory === undefined) throw invalidArgType('other', 'a region or bytes', other)
+      const theirs = memory.region
       return native.equalsRegion(this[MEMORY].region, theirs)
     }
     const bytes = args.bytes('other', other)
@@ -332,7 +337,7 @@ export abstract class Region extends Searching implements Disposable {
 
   /** Every byte by its number. */
   *[Symbol.iterator](): IterableIterator<number> {
-    this[MEMORY].checked
+    void this[MEMORY].checked
     for (let offset = 0; offset < this[MEMORY].checked.byteLength; offset++) yield this.readUInt8(offset)
   }
 

@@ -1,3 +1,4 @@
+import * as args from './arguments.ts'
 import { illegalConstructor } from './errors.ts'
 
 /** Lets only this package make them. @internal */
@@ -45,7 +46,8 @@ export class Residency {
 
   /** Whether the page that has the byte at `offset` of the region is in memory; false outside of the part. */
   has(offset: number): boolean {
-    const page = Math.floor((offset - this.#first) / this.pageSize)
+    const position = args.integer('offset', offset, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    const page = Math.floor((position - this.#first) / this.pageSize)
     return page >= 0 && page < this.pages && ((this.#bits[page >> 3] ?? 0) & (1 << (page & 7))) !== 0
   }
 }

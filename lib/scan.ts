@@ -1,10 +1,47 @@
 import { Progress, Work } from './background.ts'
 import type { Asked } from './background.ts'
-import { illegalConstructor } from './errors.ts'
+import { illegalConstructor, isRegionClosed } from './errors.ts'
 import type { Memory } from './memory.ts'
 
 /** Lets only this package make scans. @internal */
 export const OURS: unique symbol = Symbol('memmap.scan')
+
+/**
+ * Where the items of a scan come from: a batch at a time, since a call of the addon for each would cost more than finding it. A
+ * batch of kind `B` is read here or in the background; in the background the next one is under way while this one is used.
+ *
+ * @internal
+ */
+export interface Batches<T, B> {
+  readonly memory: Memory
+  /** Where the next batch begins; a batch that was read ahead for another state is of no use. */
+  readonly state: number
+  /** Whether there is no batch any more. */
+  readonly over: boolean
+  /** Bytes of the whole scan. */
+  readonly total: number
+  /** Those before the next batch. */
+  readonly done: number
+  /** Reads the next batch. */
+  read(region: number): B
+  /** Has it read in the background. */
+  readBehind(region: number, ticket: number): Promise<B | Error>
+  /** Makes items of a batch, and goes on to the next. */
+  take(batch: B): ArrayLike<T>
+  /** Position behind one of the items of this batch. */
+  behind(item: number): number
+}
+
+/** One pass in the background: what `[Symbol.asyncIterator]` returns. */
+interface Pass {
+  readonly progress: Progress
+  /** What it waits for. */
+  work: Work<unknown> | undefined
+  ended: boolean
+}
+
+const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
+const NOTHING: readonly never[] = []
 
 /**
  * A pass over a region: what `windows`, `lines`, `indexesOf` and `matchAll` return. It can be run once.
@@ -22,17 +59,39 @@ export const OURS: unique symbol = Symbol('memmap.scan')
  * for await (const line of scan) if (line.includes('ERROR')) console.log(scan.position, line)
  * ```
  */
-export abstract class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
+export class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
+  readonly #batches: Batches<T, unknown>
+  readonly #asked: Asked
+  /** Items of this batch that were given. */
+  #given = 0
+  /** Position before this batch. */
+  #before: number
+  #items: ArrayLike<T> = NOTHING
+  #ahead: { readonly state: number; readonly mappings: number; readonly work: Work<unknown> } | undefined
+
   /** @internal */
-  constructor(key: typeof OURS) {
+  constructor(key: typeof OURS, batches: Batches<T, unknown>, asked: Asked, position: number) {
     if (key !== OURS) throw illegalConstructor('region.windows(), lines(), indexesOf() or matchAll()')
+    this.#batches = batches
+    this.#asked = asked
+    this.#before = position
   }
 
   /** Where in the region the scan is: just behind the last item given; with `reverse` just before it. */
-  abstract readonly position: number
+  get position(): number {
+    return this.#given === 0 ? this.#before : this.#batches.behind(this.#given - 1)
+  }
 
   /** The next item. */
-  abstract next(): IteratorResult<T, undefined>
+  next(): IteratorResult<T, undefined> {
+    const { region } = this.#batches.memory
+    while (this.#given === this.#items.length) {
+      this.#asked.signal?.throwIfAborted()
+      if (this.#batches.over) return DONE
+      this.#use(this.#batches.read(region))
+    }
+    return { done: false, value: this.#items[this.#given++] as T }
+  }
 
   /** The scan itself. */
   [Symbol.iterator](): this {
@@ -40,89 +99,33 @@ export abstract class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
   }
 
   /** The scan in the background. */
-  abstract [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined>
-}
-
-const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
-const NOTHING: readonly never[] = []
-
-/**
- * A scan that gets its items a batch at a time, since a call of the addon for each would cost more than finding it. A batch
- * of kind `B` is read here or in the background; in the background the next one is under way while this one is used.
- */
-export abstract class BatchScan<T, B> extends Scan<T> {
-  protected readonly memory: Memory
-  readonly #asked: Asked
-  /** Items of this batch that were given. */
-  #given = 0
-  /** Position before this batch. */
-  #before: number
-  #items: ArrayLike<T> = NOTHING
-  #ahead: { readonly state: number; readonly work: Work<B> } | undefined
-
-  constructor(memory: Memory, asked: Asked, position: number) {
-    super(OURS)
-    this.memory = memory
-    this.#asked = asked
-    this.#before = position
-  }
-
-  get position(): number {
-    return this.#given === 0 ? this.#before : this.behind(this.#given - 1)
-  }
-
-  /** Where the next batch begins; a batch that was read ahead for another state is of no use. */
-  protected abstract readonly state: number
-  /** Whether there is no batch any more. */
-  protected abstract readonly over: boolean
-  /** Bytes of the whole scan, and those before the next batch: for who wants to know how far it is. */
-  protected abstract readonly total: number
-  protected abstract readonly done: number
-
-  /** Reads the next batch. */
-  protected abstract read(region: number): B
-  /** Has it read in the background. */
-  protected abstract readBehind(region: number, ticket: number): Promise<B | Error>
-  /** Makes items of a batch, and goes on to the next. */
-  protected abstract take(batch: B): ArrayLike<T>
-  /** Position behind one of the items of this batch. */
-  protected abstract behind(item: number): number
-
-  next(): IteratorResult<T, undefined> {
-    const { region } = this.memory
-    while (this.#given === this.#items.length) {
-      this.#asked.signal?.throwIfAborted()
-      if (this.over) return DONE
-      this.#use(this.read(region))
-    }
-    return { done: false, value: this.#items[this.#given++] as T }
-  }
-
-  /** Not an async generator: that takes twice as long for an item, and there may be millions. */
+  // Not an async generator: that takes twice as long for an item, and there may be millions.
   [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined> {
-    const progress = new Progress(this.#asked, this.total)
+    const pass: Pass = { progress: new Progress(this.#asked, this.#batches.total), work: undefined, ended: false }
     /** Those who asked before the last answer. */
     let turn: Promise<unknown> | undefined
-    let ended = false
     const end = (): IteratorReturnResult<undefined> => {
-      ended = true
+      pass.ended = true
+      pass.work?.end()
       this.#ahead?.work.end()
       this.#ahead = undefined
       return DONE
     }
     const later = async (before: Promise<unknown> | undefined): Promise<IteratorResult<T, undefined>> => {
       await before
-      if (ended) return DONE
+      if (pass.ended) return DONE
       try {
-        return (await this.#fill(progress)) ? { done: false, value: this.#items[this.#given++] as T } : end()
+        return (await this.#fill(pass)) ? { done: false, value: this.#items[this.#given++] as T } : end()
       } catch (error) {
+        // `return` has ended what this waited for.
+        if (pass.ended) return DONE
         end()
         throw error
       }
     }
     return {
       next: () => {
-        if (turn === undefined && !ended && this.#given < this.#items.length && this.#wanted()) {
+        if (turn === undefined && !pass.ended && this.#given < this.#items.length && this.#wanted()) {
           return Promise.resolve({ done: false, value: this.#items[this.#given++] as T })
         }
         const answer = later(turn)
@@ -145,44 +148,67 @@ export abstract class BatchScan<T, B> extends Scan<T> {
 
   /** Whether the region is open and nobody has ended the scan: `#fill` says what is wrong. */
   #wanted(): boolean {
-    return !this.memory.closed && this.#asked.signal?.aborted !== true
+    return !this.#batches.memory.closed && this.#asked.signal?.aborted !== true
   }
 
   /** Gets the next batch, if there is no item left of this one; false at the end. */
-  async #fill(progress: Progress): Promise<boolean> {
+  async #fill(pass: Pass): Promise<boolean> {
+    const { memory } = this.#batches
     for (;;) {
       this.#asked.signal?.throwIfAborted()
-      const { region } = this.memory
+      const { region } = memory
       if (this.#given < this.#items.length) return true
-      if (this.over) {
-        progress.end()
+      if (this.#batches.over) {
+        pass.progress.end()
         return false
       }
-      const { done } = this
-      progress.report(done)
-      const work = this.#begin(region)
-      this.#use(await progress.during(work.answer(), () => progress.report(done + work.done)))
-      if (!this.over) this.#ahead = { state: this.state, work: this.#start(region) }
+      const { done, state } = this.#batches
+      const { mappings } = memory
+      pass.progress.report(done)
+      const work = (pass.work = this.#begin(region))
+      let batch: unknown
+      try {
+        batch = await pass.progress.during(work.answer(), () => pass.progress.report(done + work.done))
+      } catch (error) {
+        if (memory.closed || memory.mappings === mappings || !isRegionClosed(error)) throw error
+        continue
+      }
+      if (pass.ended) return false
+      // Of a mapping that is gone, or somebody has gone on meanwhile by `next` or another pass: of no use.
+      if (memory.mappings !== mappings || this.#batches.state !== state) continue
+      this.#use(batch)
+      this.#readAhead(region)
     }
   }
 
-  #use(batch: B): void {
+  #use(batch: unknown): void {
     const before = this.position
-    this.#items = this.take(batch)
+    this.#items = this.#batches.take(batch)
     this.#before = before
     this.#given = 0
   }
 
   /** The next batch, perhaps under way. */
-  #begin(region: number): Work<B> {
+  #begin(region: number): Work<unknown> {
     const ahead = this.#ahead
     this.#ahead = undefined
-    if (ahead?.state === this.state) return ahead.work
+    if (ahead?.state === this.#batches.state && ahead.mappings === this.#batches.memory.mappings) return ahead.work
     ahead?.work.end()
     return this.#start(region)
   }
 
-  #start(region: number): Work<B> {
-    return new Work(this.memory, this.#asked.signal, (ticket) => this.readBehind(region, ticket))
+  #readAhead(region: number): void {
+    if (this.#batches.over) return
+    this.#ahead?.work.end()
+    this.#ahead = undefined
+    try {
+      this.#ahead = { state: this.#batches.state, mappings: this.#batches.memory.mappings, work: this.#start(region) }
+    } catch {
+      // There are items to give. What is wrong comes out of the step that needs the next batch.
+    }
+  }
+
+  #start(region: number): Work<unknown> {
+    return new Work(this.#batches.memory, this.#asked.signal, (ticket) => this.#batches.readBehind(region, ticket))
   }
 }

@@ -14,7 +14,7 @@ import type { Found } from './matches.ts'
 import { expressionPattern, isExpression, isNeedles, needlePattern, needlesPattern } from './pattern.ts'
 import type { Needle, Pattern } from './pattern.ts'
 import { MEMORY, ScalarAccess } from './scalar-access.ts'
-import type { Scan } from './scan.ts'
+import { OURS, Scan } from './scan.ts'
 import type { Range } from './types.ts'
 
 /** Found in no empty range. */
@@ -151,10 +151,10 @@ export abstract class Searching extends ScalarAccess {
     const asked = askedOf(given)
     if (isNeedles(needle)) {
       const { start, end, pattern } = this.#patternAndText(needle, args.rangeOf(given))
-      return new FoundNeedles(this[MEMORY], asked, start, end, pattern)
+      return new Scan(OURS, new FoundNeedles(this[MEMORY], start, end, pattern), asked, start)
     }
     const { start, end, bytes } = this.#sought(needle, args.rangeOf(given))
-    return new Indexes(this[MEMORY], asked, start, end, bytes)
+    return new Scan(OURS, new Indexes(this[MEMORY], start, end, bytes), asked, start)
   }
 
   /**
@@ -188,7 +188,7 @@ export abstract class Searching extends ScalarAccess {
     const asked = askedOf(given)
     const ready = isNeedles(pattern) ? needlesPattern('pattern', pattern) : expressionPattern('pattern', pattern)
     const { start, end } = this.#text(args.rangeOf(given))
-    return new Matches(this[MEMORY], asked, start, end, ready)
+    return new Scan(OURS, new Matches(this[MEMORY], start, end, ready), asked, start)
   }
 
   /**
@@ -218,9 +218,10 @@ export abstract class Searching extends ScalarAccess {
     const reverse = args.boolean('options.reverse', given.reverse, false)
     const { start, end } = this.#text(args.rangeOf(given))
     const which = { start, end, partial, reverse }
+    const first = reverse ? end : start
     return encoding === undefined
-      ? new ByteLines(this[MEMORY], asked, which)
-      : textLines(this[MEMORY], asked, which, encoding)
+      ? new Scan(OURS, new ByteLines(this[MEMORY], which), asked, first)
+      : new Scan(OURS, textLines(this[MEMORY], which, encoding), asked, first)
   }
 
   #behind<T>(asked: Asked, total: number, start: (region: number, ticket: number) => Promise<T | Error>): Promise<T> {

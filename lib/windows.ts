@@ -4,8 +4,7 @@ import type { NonSharedBuffer } from 'node:buffer'
 
 import * as native from '#binding'
 
-import type { Asked } from './background.ts'
-import { BatchScan } from './scan.ts'
+import type { Batches } from './scan.ts'
 import type { Memory } from './memory.ts'
 
 /** What windows need of a region. */
@@ -14,7 +13,8 @@ interface Windowed {
 }
 
 /** A batch is one window, of which there is nothing to know; in the background its pages are read in. */
-export class Windows extends BatchScan<NonSharedBuffer, null> {
+export class Windows implements Batches<NonSharedBuffer, null> {
+  readonly memory: Memory
   readonly #region: Windowed
   readonly #start: number
   readonly #end: number
@@ -23,16 +23,8 @@ export class Windows extends BatchScan<NonSharedBuffer, null> {
   #next: number
   #behind = 0
 
-  constructor(
-    region: Windowed,
-    memory: Memory,
-    asked: Asked,
-    start: number,
-    end: number,
-    size: number,
-    overlap: number,
-  ) {
-    super(memory, asked, start)
+  constructor(region: Windowed, memory: Memory, start: number, end: number, size: number, overlap: number) {
+    this.memory = memory
     this.#region = region
     this.#start = start
     this.#next = start
@@ -41,40 +33,40 @@ export class Windows extends BatchScan<NonSharedBuffer, null> {
     this.#overlap = overlap
   }
 
-  protected get state(): number {
+  get state(): number {
     return this.#next
   }
 
   /** Also where a refresh made the region shorter. */
-  protected get over(): boolean {
+  get over(): boolean {
     return this.#next >= Math.min(this.#end, this.memory.byteLength)
   }
 
-  protected get total(): number {
+  get total(): number {
     return this.#end - this.#start
   }
 
-  protected get done(): number {
+  get done(): number {
     return this.#next - this.#start
   }
 
-  protected read(): null {
+  read(): null {
     return null
   }
 
-  protected readBehind(region: number, ticket: number): Promise<null | Error> {
+  readBehind(region: number, ticket: number): Promise<null | Error> {
     const end = Math.min(this.#next + this.#size, this.#end, this.memory.byteLength)
     return native.prefetch(region, this.#next, end, ticket)
   }
 
-  protected take(): [NonSharedBuffer] {
+  take(): [NonSharedBuffer] {
     const window = this.#region.subarray(this.#next, Math.min(this.#next + this.#size, this.#end))
     this.#behind = this.#next + window.byteLength
     this.#next = this.#behind >= this.#end ? this.#end : this.#behind - this.#overlap
     return [window]
   }
 
-  protected behind(): number {
+  behind(): number {
     return this.#behind
   }
 }

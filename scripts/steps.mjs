@@ -126,7 +126,8 @@ export function buildNative() {
 export function buildTestHooks() {
   const addon = join('target', 'test-hooks', 'memmap.node')
   step('test-hooks', { inputs: RUST, outputs: [addon] }, () => {
-    run('cargo', ['build', '--quiet', '--release', '--package', 'memmap-node', '--features', 'test-hooks'])
+    const features = ['--features', 'test-hooks,through-libc']
+    run('cargo', ['build', '--quiet', '--release', '--package', 'memmap-node', ...features])
     const built = { win32: 'memmap_node.dll', darwin: 'libmemmap_node.dylib' }[process.platform] ?? 'libmemmap_node.so'
     mkdirSync(join(ROOT, dirname(addon)), { recursive: true })
     copyFileSync(join(ROOT, 'target', 'release', built), join(ROOT, addon))

@@ -51,11 +51,20 @@ impl Mapping {
 
     /// Copies out.
     pub fn read(&self, offset: u64, target: &mut [u8]) -> Result<()> {
+        // SAFETY: a slice that may be written, and that nothing else overlaps.
+        unsafe { self.read_to(offset, target) }
+    }
+
+    /// Copies out, also to a part of the region itself. That is why it takes no slice: to the compiler a slice that is being
+    /// written lies apart from all else, and it would make the copy one that is wrong where they overlap.
+    ///
+    /// # Safety
+    /// The target may be written for its whole length.
+    pub unsafe fn read_to(&self, offset: u64, target: *mut [u8]) -> Result<()> {
         let start = self.within(offset, target.len())?;
         if !target.is_empty() {
-            // SAFETY: both ranges exist: `within` the mapping, and the caller's slice, which may be a view of
-            // this same mapping: copy allows overlap.
-            self.touch(|| unsafe { std::ptr::copy(self.address(start), target.as_mut_ptr(), target.len()) })?;
+            // SAFETY: both ranges exist: `within` the mapping, and the caller's, which may overlap.
+            self.touch(|| unsafe { std::ptr::copy(self.address(start), target.cast(), target.len()) })?;
         }
         self.check_range(offset, target.len() as u64)
     }
@@ -71,31 +80,50 @@ impl Mapping {
 
     /// Copies in.
     pub fn write(&self, offset: u64, source: &[u8]) -> Result<()> {
+        // SAFETY: a slice that may be read.
+        unsafe { self.write_from(offset, source) }
+    }
+
+    /// Copies in, also from a part of the region itself: see [`Mapping::read_to`].
+    ///
+    /// # Safety
+    /// The source may be read for its whole length.
+    pub unsafe fn write_from(&self, offset: u64, source: *const [u8]) -> Result<()> {
         let start = self.within_for_writing(offset, source.len())?;
         self.check()?;
         if !source.is_empty() {
-            // SAFETY: as in `read`; the pages take stores, since access is not `read`.
-            self.touch(|| unsafe { std::ptr::copy(source.as_ptr(), self.address(start), source.len()) })?;
+            // SAFETY: as in `read_to`; the pages take stores, since access is not `read`.
+            self.touch(|| unsafe { std::ptr::copy(source.cast(), self.address(start), source.len()) })?;
         }
         self.check_range(offset, source.len() as u64)
     }
 
     /// Fills with one byte, or with a pattern again and again, the last time cut where the range ends.
     pub fn fill(&self, offset: u64, len: usize, pattern: &[u8]) -> Result<()> {
+        // SAFETY: a slice that may be read.
+        unsafe { self.fill_with(offset, len, pattern) }
+    }
+
+    /// As [`Mapping::fill`], also with a part of the region itself: see [`Mapping::read_to`].
+    ///
+    /// # Safety
+    /// The pattern may be read for its whole length.
+    pub unsafe fn fill_with(&self, offset: u64, len: usize, pattern: *const [u8]) -> Result<()> {
         let start = self.within_for_writing(offset, len)?;
         self.check()?;
         let target = self.address(start);
-        match pattern {
-            [] => return Err(Error::OutOfRange("an empty pattern fills nothing".into())),
+        let first: *const u8 = pattern.cast();
+        match pattern.len() {
+            0 => return Err(Error::OutOfRange("an empty pattern fills nothing".into())),
             _ if len == 0 => {}
-            // SAFETY: `within` the mapping, whose pages take stores.
-            [byte] => self.touch(|| unsafe { target.write_bytes(*byte, len) })?,
-            _ => {
-                let mut done = pattern.len().min(len);
+            // SAFETY: `within` the mapping, whose pages take stores; the pattern has a byte.
+            1 => self.touch(|| unsafe { target.write_bytes(first.read(), len) })?,
+            bytes => {
+                let mut done = bytes.min(len);
                 // SAFETY: as above; each step copies what was filled to what follows it, never further than `len`.
-                // The pattern may be a view of this range, so the first copy allows overlap.
+                // The pattern may be a part of this range, so the first copy allows overlap.
                 self.touch(|| unsafe {
-                    std::ptr::copy(pattern.as_ptr(), target, done);
+                    std::ptr::copy(first, target, done);
                     while done < len {
                         let step = done.min(len - done);
                         std::ptr::copy_nonoverlapping(target, target.add(done), step);

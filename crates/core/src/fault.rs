@@ -97,7 +97,7 @@ impl Mapping {
 
     /// As [`Mapping::check`], for work that has read or written so many bytes: throws also if the file has become shorter
     /// than they reach, which the system tells nobody where that is inside of a page.
-    pub fn check_range(&self, offset: u64, len: u64) -> Result<()> {
+    pub(crate) fn check_range(&self, offset: u64, len: u64) -> Result<()> {
         if len >= WORTH_ASKING {
             self.look_at_length(offset, len);
         }

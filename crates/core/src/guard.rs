@@ -395,7 +395,8 @@ mod tests {
             assert_eq!(wrong, None, "that block is in no range");
             looked
         });
-        assert!(looked > 1000);
+        // Miri interprets, and takes its time.
+        assert!(looked > if cfg!(miri) { 10 } else { 1000 });
         assert_eq!(cell.word().load(Ordering::SeqCst), 0);
     }
 }

@@ -74,6 +74,10 @@ mod tests {
 
     // The one unit test that maps or counts anything: the numbers are the process's own.
     #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "thousands of ranges, and the system's list of maps: minutes there, and no pointer is followed"
+    )]
     fn the_counts_return_to_where_they_were() {
         let counts = || (OURS.load(Ordering::Relaxed), RETIRED.load(Ordering::Relaxed));
         let before = counts();

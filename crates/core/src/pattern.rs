@@ -183,9 +183,18 @@ impl Pattern {
             Engine::Needles(automaton) => automaton
                 .find(aho_corasick::Input::new(haystack).span(at..end))
                 .map(|found| Found { start: found.start(), end: found.end(), needle: found.pattern().as_usize() }),
-            Engine::Expression { regex, sticky, .. } => {
-                let input = expression_input(haystack, at, end, *sticky);
-                regex.search(&input).map(|found| Found { start: found.start(), end: found.end(), needle: 0 })
+            Engine::Expression { regex, characters, sticky, .. } => {
+                let mut from = at;
+                loop {
+                    let found = regex.search(&expression_input(haystack, from, end, *sticky))?;
+                    if !(*characters && found.is_empty() && is_inside_character(haystack, found.start())) {
+                        return Some(Found { start: found.start(), end: found.end(), needle: 0 });
+                    }
+                    from = found.start() + 1;
+                    if *sticky || from > end {
+                        return None;
+                    }
+                }
             }
         }
     }
@@ -213,7 +222,7 @@ impl Pattern {
         }
         let mut next = found.end + 1;
         if matches!(self.engine, Engine::Expression { characters: true, .. }) {
-            while haystack.get(next).is_some_and(|byte| byte & 0xc0 == 0x80) {
+            while is_inside_character(haystack, next) {
                 next += 1;
             }
         }
@@ -300,7 +309,8 @@ impl Pattern {
         }
     }
 
-    fn is_sticky(&self) -> bool {
+    /// Whether a match must begin where the search does.
+    pub fn is_sticky(&self) -> bool {
         matches!(self.engine, Engine::Expression { sticky: true, .. })
     }
 
@@ -323,6 +333,11 @@ pub struct Scratch {
 fn expression_input(haystack: &[u8], at: usize, end: usize, sticky: bool) -> Input<'_> {
     let anchored = if sticky { regex_automata::Anchored::Yes } else { regex_automata::Anchored::No };
     Input::new(haystack).span(at..end).anchored(anchored)
+}
+
+/// Whether a position is between two bytes of one character in UTF-8.
+fn is_inside_character(text: &[u8], at: usize) -> bool {
+    at > 0 && text.get(at).is_some_and(|byte| byte & 0xc0 == 0x80)
 }
 
 /// Whether a match may hold a line end.

@@ -93,6 +93,20 @@ pub struct Wanted {
     pub extent: Extent,
 }
 
+impl Wanted {
+    /// An empty range keeps nobody out, and to the system its length would be one without end. Behind 2^63 - 1 it has no
+    /// number for an end, and could not be told to give back what lies before it.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Extent { start, end } = self.extent;
+        if self.extent.is_empty() || (end != Extent::FOREVER && i64::try_from(end).is_err()) {
+            return Err(Error::OutOfRange(format!(
+                "A lock is of one byte at least, and ends by 2^63 - 1 or nowhere. Received {start} to {end}"
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// A file to be locked.
 #[derive(Debug)]
 pub struct LockFile {

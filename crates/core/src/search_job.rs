@@ -184,11 +184,11 @@ impl Search {
     /// Visits the matches from `at` on, of a text that cannot be cut into slices. Where the search goes on.
     fn walk_on(&self, text: &[u8], mut at: usize, mut visit: impl FnMut(Found) -> bool) -> Result<usize> {
         let (mut looked, mut scratch) = (at, Scratch::default());
+        self.ahead(at, self.slice);
         while at <= text.len() {
             // Where much is left, what cannot be stopped could go on for hours.
             let mut window_end = text.len();
             if self.stoppable && text.len() - at > STEP_BEYOND * self.slice {
-                self.ahead(at, self.slice);
                 let (mut from, control) = (looked.max(at), &self.control);
                 let end = self.mapping.touch(|| {
                     self.pattern.find_end(text, at, text.len(), self.slice, &mut scratch, |to| {
@@ -205,11 +205,19 @@ impl Search {
                     None => break,
                 }
             }
-            let Some(found) = self.mapping.touch(|| self.pattern.find(text, at, window_end))? else { break };
+            let Some(found) = self.mapping.touch(|| self.pattern.find(text, at, window_end))? else {
+                if window_end == text.len() || self.pattern.is_sticky() {
+                    break;
+                }
+                // What ended there was an empty match inside of a character, which is none.
+                at = window_end + 1;
+                continue;
+            };
             at = self.pattern.behind(text, found);
             if at.saturating_sub(looked) >= self.slice {
-                self.control.step(&self.mapping, self.start + looked as u64, (found.end - looked) as u64)?;
-                looked = found.end;
+                let to = at.min(text.len());
+                self.control.step(&self.mapping, self.start + looked as u64, (to - looked) as u64)?;
+                looked = to;
             }
             // What it looks at is the text, too.
             if !self.mapping.touch(|| visit(found))? {

@@ -134,14 +134,16 @@ fn source_and_target_may_be_views_of_the_region_itself() {
     let folder = Folder::new();
     let file = open(&folder.file("f", b"0123456789"), Access::Write);
     let mapping = file.mapping();
-    // SAFETY: the region lives to the end of this test; each view is used for one call only.
-    let view = |at: usize, len: usize| unsafe { std::slice::from_raw_parts_mut(mapping.address(at), len) };
-    mapping.write(2, view(0, 6)).unwrap();
-    assert_eq!(all(mapping), b"0101234589");
-    mapping.read(4, view(3, 6)).unwrap();
-    assert_eq!(all(mapping), b"0102345899");
-    mapping.fill(1, 9, view(0, 3)).unwrap();
-    assert_eq!(all(mapping), b"0010010010");
+    let view = |at: usize, len: usize| std::ptr::slice_from_raw_parts_mut(mapping.address(at), len);
+    // SAFETY: the region lives to the end of this test, and all of the views lie in it.
+    unsafe {
+        mapping.write_from(2, view(0, 6)).unwrap();
+        assert_eq!(all(mapping), b"0101234589");
+        mapping.read_to(4, view(3, 6)).unwrap();
+        assert_eq!(all(mapping), b"0102345899");
+        mapping.fill_with(1, 9, view(0, 3)).unwrap();
+        assert_eq!(all(mapping), b"0010010010");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap_core::search_job::Control;
 use memmap_core::Error;
@@ -68,19 +68,29 @@ where
     call_js(env, move || {
         let work = prepare()?;
         let (deferred, promise) = env.create_deferred()?;
-        std::thread::Builder::new()
-            .name("memmap".into())
-            .stack_size(512 * 1024)
-            .spawn(move || {
-                // The work drops what it holds before anybody hears of it: a region that is closed then finds nobody else
-                // holding its memory.
-                let outcome = work();
-                deferred.resolve(move |env| match outcome {
-                    Ok(answer) => Ok(Either::A(answer)),
-                    Err(error) => to_js(env, &error).map(Raw::from).map(Either::B),
-                });
-            })
-            .map_err(|cause| Error::system("pthread_create", &cause))?;
+        // In one place, since a promise has the type of what it is resolved by.
+        let settle = move |outcome: memmap_core::Result<T>| {
+            deferred.resolve(move |env| match outcome {
+                Ok(answer) => Ok(Either::A(answer)),
+                Err(error) => to_js(env, &error).map(Raw::from).map(Either::B),
+            });
+        };
+        // Kept here too: a promise that nobody settles keeps the event loop alive for ever.
+        let task = Arc::new(Mutex::new(Some((work, settle))));
+        let take = |task: &Mutex<Option<_>>| task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let theirs = Arc::clone(&task);
+        let spawned = std::thread::Builder::new().name("memmap".into()).stack_size(512 * 1024).spawn(move || {
+            let Some((work, settle)) = take(&theirs) else { return };
+            // The work drops what it holds before anybody hears of it: a region that is closed then finds nobody else
+            // holding its memory.
+            let outcome = work();
+            settle(outcome);
+        });
+        if let Err(cause) = spawned {
+            if let Some((_, settle)) = take(&task) {
+                settle(Err(Error::system("pthread_create", &cause)));
+            }
+        }
         Ok(Raw::from(promise.raw()))
     })
 }

@@ -70,3 +70,11 @@ mod signals {
         CALLS.load(Ordering::SeqCst)
     }
 }
+
+/// Reads the byte behind the end of a block of memory: what a checker of memory must tell of.
+#[napi]
+pub fn read_out_of_bounds(length: u32) -> u8 {
+    let block = vec![1_u8; length as usize];
+    // SAFETY: none, and on purpose: it is wrong. The byte is read, whatever it is, and nothing is done with it.
+    unsafe { std::hint::black_box(block.as_ptr()).add(block.len()).read_volatile() }
+}

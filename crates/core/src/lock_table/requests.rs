@@ -19,6 +19,7 @@ const TRIES_AT_END: usize = 5000;
 /// Takes a lock if that can be done at once; its number. Those who wait are not asked, except where the system would mix
 /// the two up.
 pub fn try_lock(file: &Arc<LockFile>, wanted: Wanted) -> Result<Option<u64>> {
+    wanted.check()?;
     file.allows(wanted.kind, wanted.mode)?;
     let key = (file.identity, wanted.kind);
     let mut table = table();
@@ -57,6 +58,7 @@ pub struct Started {
 /// Takes a place in the queue. Then one asks by [`wait`], with the isolate's thread standing still if `blocking`, or is
 /// told by [`when_done`].
 pub fn start(file: &Arc<LockFile>, wanted: Wanted, blocking: bool) -> Result<Started> {
+    wanted.check()?;
     file.allows(wanted.kind, wanted.mode)?;
     let mut table = table();
     let key = (file.identity, wanted.kind);

@@ -185,7 +185,10 @@ pub fn extend(file: &File, from: u64, to: u64, sparse: bool) -> Result<()> {
     match file.metadata() {
         Ok(facts) if facts.len() >= to => Ok(()),
         Ok(_) => Err(Error::raw("fallocate", libc::EIO)),
-        Err(cause) => Err(Error::system("fstat", &cause)),
+        Err(cause) => {
+            give_back(file, from, to);
+            Err(Error::system("fstat", &cause))
+        }
     }
 }
 
