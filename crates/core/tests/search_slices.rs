@@ -19,6 +19,9 @@ use regex_automata::{Anchored, Input};
 /// Which needle, then where the match and its groups begin and end.
 type Match = (usize, Vec<Option<(usize, usize)>>);
 
+/// Tries one position of a text.
+type Matcher<'a> = Box<dyn Fn(&[u8], usize) -> Option<Match> + 'a>;
+
 /// What is looked for, in the words of the model.
 #[derive(Debug, Clone)]
 enum Sought {
@@ -72,7 +75,7 @@ impl Sought {
     }
 
     /// A function that tries one position.
-    fn matcher(&self) -> Box<dyn Fn(&[u8], usize) -> Option<Match> + '_> {
+    fn matcher(&self) -> Matcher<'_> {
         match self {
             Self::Needles(needles) => Box::new(|text, at| {
                 let index = needles.iter().position(|needle| text[at..].starts_with(needle))?;
