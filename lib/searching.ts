@@ -28,7 +28,7 @@ const RANGE_AND_BACKGROUND = ['start', 'end', ...BACKGROUND] as const
  *
  * A needle is bytes, a string (its UTF-8), or one byte by its number. A range is a text of its own: matches lie wholly in it.
  *
- * A regular expression works on bytes, in linear time whatever the pattern. Without the flag `u`, `.`, `\w`, `\s` and classes
+ * A regular expression works on bytes, and finds a match in linear time whatever the pattern. Without the flag `u`, `.`, `\w`, `\s` and classes
  * stand for single bytes, `\xHH` for just that one, and a character beyond ASCII for its bytes in UTF-8; with `u` the text is UTF-8.
  * The flags `i`, `m`, `s` and `y` (at the start of the range, then match behind match) mean what they mean in JavaScript, `g` and
  * `lastIndex` nothing. Look-around, back-references and the flag `v` are refused with `ERR_INVALID_ARG_VALUE`, by their names.

@@ -132,8 +132,13 @@ impl Search {
             return Ok(None);
         }
         let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.mapping.touch(|| stitch(&self.pattern, text, &slices, &ends, &mut totals))?;
-        self.mapping.check()?;
+        let mut at = 0;
+        for (slice, end) in ends.iter().enumerate() {
+            let end = end.load(Ordering::Relaxed);
+            at = self.mapping.touch(|| stitch(&self.pattern, text, slices.bounds(slice), (at, end), &mut totals))?;
+            // Mostly there is nothing to do; but it may be as much as before.
+            self.control.step(&self.mapping, 0, 0)?;
+        }
         Ok(Some(totals))
     }
 
@@ -343,28 +348,33 @@ impl<'a> Slices<'a> {
     }
 }
 
-/// Makes good what slices that were searched apart got wrong. Each began at its own first byte, but the match before may reach
-/// into it: then its first matches were others. The two rows of matches are followed until they meet, which they mostly
-/// do at once.
-fn stitch(pattern: &Pattern, text: &[u8], slices: &Slices<'_>, ends: &[AtomicUsize], totals: &mut [u64]) {
-    let mut at = 0;
-    for (slice, end) in ends.iter().enumerate() {
-        let (from, to) = slices.bounds(slice);
-        let end = end.load(Ordering::Relaxed);
-        let (mut right, mut wrong) = (at, from);
-        while right != wrong {
-            let behind_end = |position: usize| position > to || (position == to && to < text.len());
-            let (row, sign) = if right < wrong || behind_end(wrong) { (&mut right, 1) } else { (&mut wrong, -1_i64) };
-            if behind_end(*row) {
-                break;
-            }
-            let walked = pattern.walk(text, *row, to, text.len(), |found| {
-                totals[found.needle] = totals[found.needle].wrapping_add_signed(sign);
-                false
-            });
-            // It was walked before, so it can be.
-            *row = walked.unwrap_or(to);
+/// Makes good what a slice that was searched apart got wrong. It began at its own first byte, but the match before may reach
+/// into it, to `at`: then its first matches were others. The two rows of matches are followed until they meet, which they mostly
+/// do at once. `end` is where the slice's own search ended; where the right one does is returned.
+fn stitch(
+    pattern: &Pattern,
+    text: &[u8],
+    (from, to): (usize, usize),
+    (at, end): (usize, usize),
+    totals: &mut [u64],
+) -> usize {
+    let (mut right, mut wrong) = (at, from);
+    while right != wrong {
+        let behind_end = |position: usize| position > to || (position == to && to < text.len());
+        let (row, sign) = if right < wrong || behind_end(wrong) { (&mut right, 1) } else { (&mut wrong, -1_i64) };
+        if behind_end(*row) {
+            break;
         }
-        at = if right == wrong { end } else { right };
+        let walked = pattern.walk(text, *row, to, text.len(), |found| {
+            totals[found.needle] = totals[found.needle].wrapping_add_signed(sign);
+            false
+        });
+        // It was walked before, so it can be.
+        *row = walked.unwrap_or(to);
+    }
+    if right == wrong {
+        end
+    } else {
+        right
     }
 }
