@@ -121,7 +121,7 @@ test.serial('count of several files and words: a row for each, with its name', a
   const [a, b] = [fileWith(t, TEXT), fileWith(t, 'error')]
   says(t, await memmap('count', 'ERROR', a, b), `${a}:2\n${b}:0\n`)
   says(t, await memmap('count', '-i', 'ERROR', a, b), `${a}:3\n${b}:1\n`)
-  says(t, await memmap('count', '-e', 'ERROR', '-e', 'o', a), 'ERROR:2\no:4\n')
+  says(t, await memmap('count', '-e', 'ERROR', '-e', 'o', a), 'ERROR:2\no:5\n')
   says(
     t,
     await memmap('count', '-i', '-e', 'ERROR', '-e', 'O', a, b),
@@ -162,19 +162,36 @@ test.serial('find shows the lines with a match, each once, with its number', asy
     `${path}:2:two\n${path}:3:ERROR three\n${path}:5:foo ERROR bar error\n`,
   )
   says(t, await memmap('find', '^$', path), `${path}:4:\n`)
-  says(t, await memmap('find', '-m', '1', 'r', path), `${path}:5:foo ERROR bar error\n`)
+  says(t, await memmap('find', '-m', '1', 'foo|last', path), `${path}:5:foo ERROR bar error\n`)
   says(t, await memmap('find', '-e', 'last$', '-e', 'o$', path), `${path}:2:two\n${path}:6:last\n`)
   says(t, await memmap('find', 'nowhere', path), '', 1)
   const all = 'one,two,ERROR three,,foo ERROR bar error,last'.split(',')
   for (const every of ['', '^', '$', 'x*']) {
     says(t, await memmap('find', every, path), all.map((line, index) => `${path}:${index + 1}:${line}\n`).join(''))
   }
-  says(t, await memmap('find', '', fileWith(t, '\n\n'), '-m', '9'), '', 0)
+  const ends = fileWith(t, '\n\n')
+  says(t, await memmap('find', '', ends), `${ends}:1:\n${ends}:2:\n`)
+})
+
+test.serial('a match of find lies in one line; of find -b it goes over their ends', async (t) => {
+  const path = fileWith(t, 'a x\n\nb y\r\nERROR\n')
+  says(t, await memmap('find', '[^x]ERROR', path), '', 1)
+  says(t, await memmap('find', String.raw`y?\s*ERROR|x\W*b`, path), `${path}:4:ERROR\n`)
+  says(t, await memmap('find', 'x[^]*|[^]b|b[^a]*$', path), `${path}:1:a x\n${path}:3:b y\n`)
+  says(t, await memmap('find', '-u', String.raw`^\P{Lu}+$`, path), `${path}:1:a x\n${path}:3:b y\n`)
+  for (const end of [String.raw`x\n`, String.raw`\x0ab`, 'x\n']) {
+    complains(
+      t,
+      await memmap('find', end, path),
+      /^memmap: .* cannot do: a line end where lines are searched one by one/,
+    )
+    says(t, await memmap('find', '-b', end, path), `${path}:${end === String.raw`\x0ab` ? 4 : 2}\n`)
+  }
 })
 
 test.serial('find shows the lines that JavaScript finds, in texts with lines of any length', async (t) => {
   const random = new Random(t)
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 6; round++) {
     const lines = Array.from({ length: random.integer(1, 60) }, () => {
       const length = random.pick([0, 1, 20, 20, 200, 16_383, 16_384, 16_385, 40_000])
       const filler = random.pick(['x', 'e', ' '])
@@ -184,7 +201,7 @@ test.serial('find shows the lines that JavaScript finds, in texts with lines of 
     const text = lines.map((line, index) => line + (ends[index] ?? '')).join('')
     const whole = random.integer(0, 1) === 0 ? text : text.replace(/\r?\n$/, '')
     const path = fileWith(t, Buffer.from(whole, 'latin1'))
-    for (const pattern of ['ERROR', '^e', String.raw`\d+$`, 'x?e', '^', 'R']) {
+    for (const pattern of ['[^x]{0,9}ERROR', '^e', String.raw`\s\d+$`, 'x?e', '^', 'R']) {
       const kept = whole.split('\n')
       if (kept.at(-1) === '') kept.pop()
       const rows = kept.flatMap((line, index) => {
@@ -199,6 +216,10 @@ test.serial('find shows the lines that JavaScript finds, in texts with lines of 
   }
 })
 
+function grep(...args: string[]): Buffer {
+  return spawnSync('grep', args, { env: { ...process.env, LC_ALL: 'C' }, maxBuffer: 2 ** 30 }).stdout
+}
+
 withGrep('find and count say what grep says (skipped where there is no grep)', async (t) => {
   const random = new Random(t)
   const words = ['ERROR', 'a', '\n', '\n', ' ', '\0', '\xff', 'warn 12', 'x'.repeat(30_000)]
@@ -208,13 +229,10 @@ withGrep('find and count say what grep says (skipped where there is no grep)', a
       .join('')
       .slice(0, 20_000_000),
   )
-  const grep = (...args: string[]): Buffer => {
-    return spawnSync('grep', args, { env: { ...process.env, LC_ALL: 'C' }, maxBuffer: 2 ** 30 }).stdout
-  }
   for (const [pattern, options] of [
     ['ERROR', ['-F']],
     ['[^x]ERROR', []],
-    ['a$', []],
+    ['a[^b]?$', []],
     ['WARN [0-9]+', ['-i']],
   ] as const) {
     const { code, stdout } = await memmap('find', ...options, pattern, path)

@@ -23,11 +23,13 @@ const BYTE_SPACE = '\\t-\\r\\x20'
 const SPACE = `${BYTE_SPACE}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}`
 const CONTROLS: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13 }
 const SURROGATE = /^[\ud800-\udfff]$/
+const NEWLINE = 0x0a
 /** The engine's own limit is 250, for the groups and what they are translated to. */
 const DEEPEST = 200
 
-export function translate(pattern: RegExp): Expression {
-  return new Translator(pattern).run()
+/** @param withinLines no match goes over the end of a line: nothing in the pattern stands for one. */
+export function translate(pattern: RegExp, withinLines = false): Expression {
+  return new Translator(pattern, withinLines).run()
 }
 
 /** Flags as they are in the group that is being read: modifiers may change them. */
@@ -50,13 +52,15 @@ class Translator {
   readonly #count: number
   readonly #known: readonly string[]
   readonly #hasNames: boolean
+  readonly #withinLines: boolean
   readonly #named: number[] = []
   #at = 0
   #groups = 0
   #depth = 0
 
-  constructor(pattern: RegExp) {
+  constructor(pattern: RegExp, withinLines: boolean) {
     this.#pattern = pattern
+    this.#withinLines = withinLines
     this.#source = [...pattern.source]
     this.#unicode = pattern.unicode
     if (pattern.flags.includes('v')) throw this.#refuse('the flag v; u is known')
@@ -143,7 +147,7 @@ class Translator {
         return this.#escape()
       default:
         this.#at++
-        return literal(this.#code(character), this.#unicode) + this.#quantifier()
+        return this.#literal(this.#code(character)) + this.#quantifier()
     }
   }
 
@@ -153,7 +157,7 @@ class Translator {
   }
 
   #dot({ dotAll }: Modes): string {
-    if (dotAll) return `[${this.#every()}]`
+    if (dotAll) return this.#set(`[${this.#every()}]`)
     return this.#unicode ? '[^\\n\\r\\x{2028}\\x{2029}]' : '[^\\n\\r]'
   }
 
@@ -215,9 +219,9 @@ class Translator {
     const [number] = /^[1-9]\d*/.exec(this.#source.slice(this.#at + 1, this.#at + 16).join('')) ?? []
     if (number !== undefined && Number(number) < this.#count) throw this.#refuse(`back-references (\\${number})`)
     const shorthand = this.#shorthand()
-    if (shorthand !== undefined) return `[${shorthand}]${this.#quantifier()}`
+    if (shorthand !== undefined) return this.#set(`[${shorthand}]`) + this.#quantifier()
     const { code, byte } = this.#escaped()
-    const text = byte && !this.#unicode && code > 0x7f ? `\\x${hex(code)}` : literal(code, this.#unicode)
+    const text = byte && !this.#unicode && code > 0x7f ? `\\x${hex(code)}` : this.#literal(code)
     return text + this.#quantifier()
   }
 
@@ -316,7 +320,17 @@ class Translator {
     // `[]` is nothing at all, and `[^]` anything.
     const text =
       members.length === 0 ? (negated ? `[${every}]` : `[^${every}]`) : `[${negated ? '^' : ''}${texts.join('')}]`
-    return characters && !this.#unicode ? `(?u:${text})` : text
+    return characters && !this.#unicode ? `(?u:${this.#set(text)})` : this.#set(text)
+  }
+
+  /** A class, without what must not be in it. */
+  #set(text: string): string {
+    return this.#withinLines ? `[${text}&&[^\\n]]` : text
+  }
+
+  #literal(code: number): string {
+    if (this.#withinLines && code === NEWLINE) throw this.#refuse('a line end where lines are searched one by one')
+    return literal(code, this.#unicode)
   }
 
   #member(): Atom {

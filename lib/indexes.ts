@@ -8,8 +8,16 @@ import type { Pattern } from './pattern.ts'
 import type { Batches } from './scan.ts'
 
 const BATCH = 4096
+/** So far behind its first position a batch ends here: whoever waits for the first would wait for the whole file. */
+const FAR = 16 * 2 ** 20
 
-export class Indexes implements Batches<number, Float64Array> {
+/** Positions, and where the search goes on. */
+interface Batch {
+  readonly positions: Float64Array
+  readonly next: number
+}
+
+export class Indexes implements Batches<number, Batch> {
   readonly memory: Memory
   readonly #needle: Uint8Array
   readonly #start: number
@@ -49,22 +57,31 @@ export class Indexes implements Batches<number, Float64Array> {
     return Math.min(this.#end, this.memory.byteLength)
   }
 
-  read(region: number): Float64Array {
-    return this.#found.subarray(0, native.indexesOf(region, this.#from, this.#stop, this.#needle, this.#found))
+  read(region: number): Batch {
+    const stop = this.#stop
+    const first = native.indexOf(region, this.#from, stop, this.#needle)
+    if (first === -1) return { positions: this.#found.subarray(0, 0), next: Number.POSITIVE_INFINITY }
+    const { byteLength } = this.#needle
+    const end = Math.min(first + byteLength + FAR, stop)
+    const positions = this.#found.subarray(0, native.indexesOf(region, first, end, this.#needle, this.#found))
+    const behind = (positions.at(-1) ?? first) + Math.max(1, byteLength)
+    // What begins before the end and does not lie wholly before it was not found.
+    return { positions, next: positions.length === BATCH ? behind : Math.max(behind, end - byteLength + 1) }
   }
 
-  async readBehind(region: number, ticket: number): Promise<Float64Array | Error> {
+  async readBehind(region: number, ticket: number): Promise<Batch | Error> {
     this.#pattern ??= needlePattern(this.#needle)
-    const part = Float64Array.of(this.#from, this.#stop, 0, BATCH)
+    const from = this.#from
+    const part = Float64Array.of(from, this.#stop, 0, BATCH)
     const batch = await native.matchesInBackground(region, this.#pattern.handle, part, false, ticket)
     if (batch instanceof Error) return batch
     // Which needle, first byte, end: of each the second.
-    return Float64Array.from({ length: batch.spans.length / 3 }, (_, i) => batch.spans[3 * i + 1] ?? 0)
+    const positions = Float64Array.from({ length: batch.spans.length / 3 }, (_, i) => batch.spans[3 * i + 1] ?? 0)
+    return { positions, next: from + batch.next }
   }
 
-  take(positions: Float64Array): Float64Array {
-    const full = positions.length === BATCH
-    this.#from = full ? (positions[BATCH - 1] ?? 0) + Math.max(1, this.#needle.byteLength) : Number.POSITIVE_INFINITY
+  take({ positions, next }: Batch): Float64Array {
+    this.#from = next
     this.#positions = positions
     return positions
   }

@@ -52,15 +52,21 @@ export function expressionPattern(name: string, value: unknown): Pattern {
   const { source, flags } = value
   const known = compiled.get(value)
   if (known?.source === source && known.flags === flags) return known.pattern
-  const expression = translate(value)
-  const pattern = { handle: compile(name, value, expression), groups: expression.groups, names: expression.names }
+  const pattern = compile(name, value, translate(value))
   compiled.set(value, { source, flags, pattern })
   return pattern
 }
 
-function compile(name: string, value: RegExp, { text, ignoreCase, characters, sticky }: Expression): object {
+/** A regular expression no match of which goes over the end of a line. */
+export function linePattern(name: string, value: RegExp): Pattern {
+  return compile(name, value, translate(value, true))
+}
+
+function compile(name: string, value: RegExp, expression: Expression): Pattern {
+  const { text, ignoreCase, characters, sticky, groups, names } = expression
   try {
-    return native.compileExpression(text, (ignoreCase ? 1 : 0) + (characters ? 2 : 0) + (sticky ? 4 : 0))
+    const flags = (ignoreCase ? 1 : 0) + (characters ? 2 : 0) + (sticky ? 4 : 0)
+    return { handle: native.compileExpression(text, flags), groups, names }
   } catch (error) {
     const why = error instanceof Error ? (error.message.trim().split('\n').at(-1) ?? '') : ''
     throw invalidArgValue(name, value, `has what this engine cannot do: ${why.replace(/^error: /, '')}`)

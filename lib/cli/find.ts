@@ -20,17 +20,17 @@ import type { Terminal } from './terminal.ts'
 const HELP = `usage: memmap find [OPTION]… PATTERN FILE…
        memmap find [OPTION]… -e PATTERN [-e PATTERN]… FILE…
 
-Shows the lines in which a match of PATTERN begins, each once: FILE:LINE NUMBER:LINE. PATTERN is a regular expression
-in the syntax of JavaScript (without look-around and back-references), over bytes; ^ and $ match at the ends of lines.
+Shows the lines that PATTERN matches a part of, each once: FILE:LINE NUMBER:LINE. PATTERN is a regular expression in
+the syntax of JavaScript (without look-around and back-references), over bytes; ^ and $ match at the ends of lines.
 
   -e, --regexp PATTERN   a pattern to find; may be given several times
   -F, --fixed-strings    patterns are words, as they are
   -i, --ignore-case      upper and lower case are the same
   -u, --unicode          the files are UTF-8: . and [^a] stand for characters (the flag u of JavaScript)
-  -b, --byte-offset      a row for each match instead of each line, FILE:POSITION, without looking at lines
+  -b, --byte-offset      a row for each match instead of each line, FILE:POSITION; it may go over the ends of lines
   -m, --max-count N      leave a file after N rows
-      --json             a row is {"file": string, "line": number, "offset": number, "text": string}: offset is where the
-                         first match of the line begins; a line that is not UTF-8 is "base64" instead of "text".
+      --json             a row is {"file": string, "line": number, "offset": number, "text": string}, where offset is
+                         the position of the line's first match; a line that is not UTF-8 is "base64" instead of "text".
                          With -b it is {"file": string, "offset": number, "length": number}
   -h, --help             this
   -V, --version          which memmap this is
@@ -64,10 +64,11 @@ export const find: Command = {
 
 async function run(terminal: Terminal, values: Values, positionals: readonly string[]): Promise<number> {
   const { what, files } = sortedOut('find', values['regexp'], positionals)
-  const sought = values['fixed-strings'] === true ? wordsSought(what, values) : expressionSought(what, values)
+  const byLine = values['byte-offset'] !== true
+  const sought = values['fixed-strings'] === true ? wordsSought(what, values) : expressionSought(what, values, byLine)
   const most = mostOf(values)
   const json = values['json'] === true
-  const show = values['byte-offset'] === true ? showPlaces : showLines
+  const show = byLine ? showLines : showPlaces
   return throughFiles(terminal, files, async (file, path, reports) => {
     return (await show({ file, path, sought, most, json, terminal, reports })) > 0
   })

@@ -1,7 +1,12 @@
 // What `count` and `find` have in common: options, files, and matches one by one.
 
+import { askedOf } from '../background.ts'
+import { Matches } from '../matches.ts'
 import { MmapFile } from '../mmap-file.ts'
-import { expressionPattern } from '../pattern.ts'
+import { expressionPattern, linePattern } from '../pattern.ts'
+import type { Pattern } from '../pattern.ts'
+import { MEMORY } from '../scalar-access.ts'
+import { OURS, Scan } from '../scan.ts'
 import { FOUND, NOTHING, Trouble, TROUBLE } from './command.ts'
 import type { Values } from './command.ts'
 import type { Terminal } from './terminal.ts'
@@ -25,8 +30,16 @@ export interface Place {
   readonly needle: number
 }
 
+/** A regular expression, made ready. */
+interface Expression {
+  readonly expression: RegExp
+  readonly pattern: Pattern
+  /** A group for each word, none of them in another. */
+  readonly ofWords: boolean
+}
+
 /** What is looked for: words as they are, or a regular expression. */
-export type Sought = { readonly words: readonly string[] } | { readonly expression: RegExp; readonly ofWords: boolean }
+export type Sought = { readonly words: readonly string[] } | Expression
 
 /** The words or patterns, and the files: without `-e` the first argument is what to look for. */
 export function sortedOut(
@@ -48,16 +61,17 @@ export function wordsSought(words: readonly string[], { 'ignore-case': ignoreCas
   if (ignoreCase !== true) return { words }
   // A group for each, which tells them apart.
   const groups = words.map((word) => `(${word.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`)})`)
-  return { expression: compiled(groups.join('|'), 'i'), ofWords: true }
+  return { ...compiled(groups.join('|'), 'i', false), ofWords: true }
 }
 
-/** Regular expressions, any of which may match. */
-export function expressionSought(patterns: readonly string[], values: Values): Sought {
+/** Regular expressions, any of which may match: each within a line, or anything. */
+export function expressionSought(patterns: readonly string[], values: Values, withinLines: boolean): Sought {
   const [only = ''] = patterns
+  const flags = flagsOf(values)
   // Each by itself as well: two halves may make a whole.
-  for (const pattern of patterns) compiled(pattern, flagsOf(values))
+  for (const pattern of patterns) compiled(pattern, flags, withinLines)
   const source = patterns.length === 1 ? only : patterns.map((pattern) => `(?:${pattern})`).join('|')
-  return { expression: compiled(source, flagsOf(values)), ofWords: false }
+  return compiled(source, flags, withinLines)
 }
 
 function flagsOf(values: Values): string {
@@ -65,15 +79,14 @@ function flagsOf(values: Values): string {
 }
 
 /** Read by V8 and made ready by our engine, before any file is opened. */
-function compiled(source: string, flags: string): RegExp {
-  let expression: RegExp
+function compiled(source: string, flags: string, withinLines: boolean): Expression {
   try {
-    expression = new RegExp(source, flags)
-    expressionPattern('PATTERN', expression)
+    const expression = new RegExp(source, flags)
+    const pattern = (withinLines ? linePattern : expressionPattern)('PATTERN', expression)
+    return { expression, pattern, ofWords: false }
   } catch (error) {
     throw new Trouble(error instanceof Error ? error.message : String(error), { cause: error })
   }
-  return expression
 }
 
 /** After how many matches a file is left. */
@@ -91,14 +104,15 @@ export async function* placesOf(
   start: number,
   reports: Reports,
 ): AsyncGenerator<Place, undefined, undefined> {
-  const options = { start, ...reports }
   if ('expression' in sought) {
-    for await (const match of file.matchAll(sought.expression, options)) {
+    const matches = new Matches(file[MEMORY], start, file.byteLength, sought.pattern)
+    for await (const match of new Scan(OURS, matches, askedOf(reports), start)) {
       const { index, end } = match
       yield { index, byteLength: end - index, needle: sought.ofWords ? groupOf(match) : 0 }
     }
     return
   }
+  const options = { start, ...reports }
   const { words } = sought
   const lengths = words.map((word) => Buffer.byteLength(word))
   const [only = ''] = words

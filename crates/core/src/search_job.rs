@@ -11,6 +11,8 @@ use crate::{sys, Error, Mapping, Result};
 pub const SLICE: usize = 4 << 20;
 /// Where a text cannot be cut into slices, what is left of it is searched at once if it is no more slices than this.
 const STEP_BEYOND: usize = 16;
+/// So many slices behind its beginning a batch with matches in it ends: whoever waits for them would wait for the whole file.
+const BATCH_SLICES: usize = 16;
 /// So many slices at most: the place where each ended is kept.
 const MOST_SLICES: usize = 1 << 16;
 /// What others may know and say of a search that is under way.
@@ -241,8 +243,9 @@ impl Search {
         let mut batch = Batch::default();
         let mut scratch = Scratch::default();
         let mut at = usize::try_from(at).unwrap_or(usize::MAX);
+        let far = at.saturating_add(BATCH_SLICES * self.slice);
         let (mut left, mut no_room) = (most, false);
-        while at <= text.len() && left > 0 {
+        while at <= text.len() && left > 0 && (at < far || batch.spans.is_empty()) {
             let to = at.saturating_add(self.slice).min(text.len());
             self.ahead(to, self.slice);
             let from = at;
