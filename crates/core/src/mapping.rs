@@ -305,7 +305,7 @@ impl Mapping {
         self.forget_file();
         // Somebody may have put a handler in front of ours since the range was mapped, and from now on every
         // touch of it is a fault.
-        let guarded = self.guarded.is_some() && sys::install_guard();
+        let guarded = self.guarded.is_some() && sys::reinstall_guard();
         // SAFETY: the range is this mapping's own; whoever still reads it finds out by `check`.
         unsafe { sys::retire(memory.as_mut_ptr(), total, guarded) };
         if let Some(counted) = &self.counted {

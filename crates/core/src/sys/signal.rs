@@ -81,11 +81,10 @@ fn look() -> bool {
     }
 }
 
-/// As [`install`], where our handler was in place already: somebody has just changed what becomes of the signal.
-pub fn reinstall() {
-    if INSTALLED.load(Ordering::Acquire) {
-        look();
-    }
+/// As [`install`] where our handler was in place already, but looks in any case: somebody has just changed what becomes of
+/// the signal, or all depends on it. Whether it is in place.
+pub fn reinstall() -> bool {
+    INSTALLED.load(Ordering::Acquire) && look()
 }
 
 /// Does work on mapped memory. A page that cannot be supplied is replaced under it, so that it always ends.

@@ -345,7 +345,9 @@ pub fn flush(file: Option<&File>, _position: u64, address: *mut u8, len: usize, 
 }
 
 /// There are no signals here: nothing to put back.
-pub fn reinstall_guard() {}
+pub fn reinstall_guard() -> bool {
+    false
+}
 
 /// Now.
 pub fn milliseconds_since_1970() -> u64 {
