@@ -11,6 +11,9 @@ const BATCH = 4096
 /** So far behind its first position a batch ends here: whoever waits for the first would wait for the whole file. */
 const FAR = 16 * 2 ** 20
 
+/** From so many bytes on the addon asks for the length of the file behind them. */
+const ASKED = 4096
+
 /** Positions, and where the search goes on. */
 interface Batch {
   readonly positions: Float64Array
@@ -59,12 +62,19 @@ export class Indexes implements Batches<number, Batch> {
 
   read(region: number): Batch {
     const stop = this.#stop
-    const first = native.indexOf(region, this.#from, stop, this.#needle)
-    if (first === -1) return { positions: this.#found.subarray(0, 0), next: Number.POSITIVE_INFINITY }
     const { byteLength } = this.#needle
-    const end = Math.min(first + byteLength + FAR, stop)
-    const positions = this.#found.subarray(0, native.indexesOf(region, first, end, this.#needle, this.#found))
-    const behind = (positions.at(-1) ?? first) + Math.max(1, byteLength)
+    let start = this.#from
+    let end = stop
+    if (stop - start > FAR) {
+      const first = native.indexOf(region, start, stop, this.#needle)
+      if (first === -1) return { positions: this.#found.subarray(0, 0), next: Number.POSITIVE_INFINITY }
+      end = Math.min(first + byteLength + FAR, stop)
+      // Never a few bytes alone: of those nobody asks whether the file still has them.
+      start = Math.min(first, end - ASKED)
+    }
+    const positions = this.#found.subarray(0, native.indexesOf(region, start, end, this.#needle, this.#found))
+    if (end === stop && positions.length < BATCH) return { positions, next: Number.POSITIVE_INFINITY }
+    const behind = (positions.at(-1) ?? start) + Math.max(1, byteLength)
     // What begins before the end and does not lie wholly before it was not found.
     return { positions, next: positions.length === BATCH ? behind : Math.max(behind, end - byteLength + 1) }
   }
