@@ -62,12 +62,15 @@ function seedOf(): number {
 }
 
 /** Checks a property of fast-check's with a seed that is printed. */
-export function holds<Ts extends unknown[]>(
-  t: WithLog,
-  property: fc.IProperty<Ts> | fc.IAsyncProperty<Ts>,
-  numRuns = 200,
-): void {
+export function holds<Ts extends unknown[]>(t: WithLog, property: fc.IProperty<Ts>, numRuns = 200): void {
   const seed = seedOf()
   t.log(`MEMMAP_SEED=${seed}`)
-  void fc.assert(property as fc.IProperty<Ts>, { seed, numRuns })
+  fc.assert(property, { seed, numRuns })
+}
+
+/** As `holds`, of a property that has to be waited for. */
+export async function holdsLater<Ts>(t: WithLog, property: fc.IAsyncProperty<Ts>, numRuns: number): Promise<void> {
+  const seed = seedOf()
+  t.log(`MEMMAP_SEED=${seed}`)
+  await fc.assert(property, { seed, numRuns })
 }

@@ -196,7 +196,7 @@ impl Search {
             // Where much is left, what cannot be stopped could go on for hours.
             let mut window_end = text.len();
             if self.stoppable && text.len() - at > STEP_BEYOND * self.slice {
-                let (mut from, control) = (looked.max(at), &self.control);
+                let (mut from, control) = (looked, &self.control);
                 let end = self.mapping.touch(|| {
                     self.pattern.find_end(text, at, text.len(), self.slice, &mut scratch, |to| {
                         let bytes = to.saturating_sub(from) as u64;
