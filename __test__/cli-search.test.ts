@@ -3,9 +3,8 @@
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 
@@ -14,24 +13,12 @@ import type { ExecutionContext } from 'ava'
 
 import { fileWith } from './helpers/files.ts'
 import { Random } from './helpers/random.ts'
-import { asNobody, canBeNobody, hasPython, isPosix, ROOT } from './helpers/system.ts'
+import { asNobody, canBeNobody, hasLongFiles, hasPython, isPosix, ROOT } from './helpers/system.ts'
 import { tmpFile, tmpFolder } from './helpers/tmp.ts'
 
 const COMMAND = join(ROOT, 'dist', 'lib', 'cli', 'memmap.js')
 const TIB = 2 ** 40
 const hasGrep = isPosix && spawnSync('grep', ['--version']).status === 0
-
-function canBeHuge(): boolean {
-  const folder = mkdtempSync(join(tmpdir(), 'memmap-huge-'))
-  try {
-    hole(join(folder, 'huge'), 9 * TIB)
-    return true
-  } catch {
-    return false
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
 
 function hole(path: string, byteLength: number, begin = ''): void {
   const file = openSync(path, 'w')
@@ -43,7 +30,7 @@ function hole(path: string, byteLength: number, begin = ''): void {
 const withGrep = hasGrep ? test.serial : test.serial.skip
 const asOther = canBeNobody ? test.serial : test.serial.skip
 const onPosix = isPosix ? test.serial : test.serial.skip
-const inHuge = isPosix && canBeHuge() ? test.serial : test.serial.skip
+const inHuge = hasLongFiles ? test.serial : test.serial.skip
 const inTerminal = isPosix && hasPython ? test.serial : test.serial.skip
 const inTerminalAndHuge = hasPython ? inHuge : test.serial.skip
 

@@ -51,7 +51,7 @@ await group('lines, 1 GiB (Node: readline)', async ({ row }) => {
       ours: () => timed(1, () => overStrings(file.lines({ encoding: 'utf8' }))),
       node,
       ...others,
-      target: faster(3, 'node'),
+      target: faster(4, 'node'),
       bound: 'V8 making strings',
     })
   }

@@ -7,6 +7,7 @@ operation and a result to compare. The process stays, and so do its maps.
 import array
 import fcntl
 import mmap
+import re
 import struct
 import sys
 from time import perf_counter_ns
@@ -60,6 +61,16 @@ def run_count(path, needle):
     for at in range(0, len(memory), SLICE):
         count += memory[at : at + SLICE + len(word) - 1].count(word)
     return perf_counter_ns() - start, count
+
+
+def run_matches(path, pattern):
+    memory = mapped(path, mmap.ACCESS_READ)
+    matches = total = 0
+    start = perf_counter_ns()
+    for match in re.finditer(pattern.encode(), memory):
+        matches += 1
+        total += match.end() - match.start()
+    return perf_counter_ns() - start, f'{matches} {total}'
 
 
 def run_lines(path):
@@ -117,6 +128,7 @@ COMMANDS = {
     'open': run_open,
     'find': run_find,
     'count': run_count,
+    'matches': run_matches,
     'lines': run_lines,
     'reads': run_reads,
     'writes': run_writes,

@@ -4,7 +4,7 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 
-import { textFile } from './lib/files.ts'
+import { textFile, WORD } from './lib/files.ts'
 import { timedAsync } from './lib/measure.ts'
 
 /** By a loop, as our own lines are gone through. */
@@ -32,7 +32,18 @@ function listen(): Promise<string> {
   })
 }
 
+/** How many lines have the word in them. */
+async function countLines(): Promise<string> {
+  let found = 0
+  const input = createReadStream(textFile())
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (line.includes(WORD)) found += 1
+  }
+  return String(found)
+}
+
 const COMMANDS = new Map([
+  ['count', countLines],
   ['iterate', iterate],
   ['listen', listen],
 ])

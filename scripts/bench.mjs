@@ -4,11 +4,12 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { build, fail, ROOT, run, step } from './steps.mjs'
+import { build, fail, has, ROOT, run, step } from './steps.mjs'
 
 const PEERS = 'bench/peers'
 /** Some are compiled while they are installed, or download something. */
 const INSTALL_MS = 300_000
+const RIPGREP = '14.1.1'
 
 /**
  * Other packages that do what a group measures. They are optional: npm leaves out what cannot be built here, and the
@@ -28,6 +29,16 @@ function installPeers() {
   })
 }
 
+/** ripgrep, which the searches stand beside: optional, too. */
+function installRipgrep() {
+  const root = 'bench/.data/ripgrep'
+  if (has('rg')) return
+  step('bench-ripgrep', { inputs: [], outputs: [`${root}/bin/rg`], salt: RIPGREP }, () => {
+    const args = ['install', '--quiet', '--locked', '--root', root, 'ripgrep', '--version', RIPGREP]
+    spawnSync('cargo', args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'], timeout: INSTALL_MS })
+  })
+}
+
 if (process.platform === 'win32')
   fail('the benchmark compares with system calls of Linux and macOS, and runs there only')
 build()
@@ -36,4 +47,5 @@ step('bench-limit', { inputs: ['bench/limit'], outputs: ['bench/limit/target/rel
 })
 const groups = process.argv.slice(2)
 if (groups.length === 0 || groups.includes('locks')) installPeers()
+if (groups.length === 0 || groups.includes('search')) installRipgrep()
 run(process.execPath, ['--import=@oxc-node/core/register', 'bench/main.ts', ...groups])

@@ -1,7 +1,7 @@
 // What the system under the tests can do. What it cannot, a test says in its name and skips.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -87,5 +87,22 @@ function tryName(path: Buffer): boolean {
     return false
   } finally {
     rmSync(path, { force: true })
+  }
+}
+
+/** Whether a file may be 9 TiB long without taking the room, tried once. */
+export const hasLongFiles = isPosix && tryLength()
+
+function tryLength(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'memmap-long-'))
+  try {
+    const path = join(folder, 'file')
+    writeFileSync(path, '')
+    truncateSync(path, 9 * 2 ** 40)
+    return true
+  } catch {
+    return false
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -6,8 +6,12 @@ import type { Child } from './child.ts'
 import { inTurns, median, quantile, ratios } from './measure.ts'
 import type { Contender } from './measure.ts'
 
-/** Who does a row's work. `node` is Node without us, `npm` another package, `unguarded` ourselves with `guard: false`. */
-export type Name = 'ours' | 'unguarded' | 'node' | 'npm' | 'python' | 'limit'
+/**
+ * Who does a row's work. `node` is Node without us, `npm` another package, `unguarded` ourselves with `guard: false`, `one`
+ * ourselves on one thread, and the last ones are other programs, started for the row.
+ */
+export type Name = 'ours' | 'unguarded' | 'one' | 'node' | 'npm' | 'python' | 'limit' | Command
+export type Command = 'grep' | 'rg' | 'wc'
 
 /** A command of a child. */
 type Words = readonly [string, ...(string | number)[]]
@@ -20,6 +24,9 @@ export interface Row {
   readonly npm?: Contender
   readonly python?: Words
   readonly limit?: Words
+  readonly one?: Contender
+  /** `undefined` where there is no such program here. */
+  readonly commands?: Readonly<Partial<Record<Command, Contender | undefined>>>
   readonly target: Target
   /** How well the ratio must be known, where that is better than the usual 3 %. */
   readonly known?: number
@@ -104,6 +111,10 @@ const NAMES: Record<Name, string> = {
   npm: 'npm',
   python: 'Python',
   limit: 'limit',
+  one: 'one thread',
+  grep: 'grep',
+  rg: 'rg',
+  wc: 'wc -l',
 }
 const WIDTHS = { what: 45, time: 9, ratio: 25, target: 27, holds: 6 }
 
@@ -148,7 +159,10 @@ export async function group(
   const limit = await startLimit()
   const python = await startPython()
   print(title, columns.map((name) => NAMES[name]), 'ratio (quartiles)', 'target', 'holds', 'bound by') // prettier-ignore
-  const show = ({ what, times: all, part = 0.5, target, bound }: Sample, skipped?: Name): void => {
+  const show = (
+    { what, times: all, part = 0.5, target, bound }: Sample,
+    wanted: ReadonlySet<Name> = new Set(),
+  ): void => {
     const { to } = target
     const ours = quantile(all.get('ours') ?? [], part)
     const turns = to === undefined ? [] : ratios(all.get('ours') ?? [], all.get(to) ?? [])
@@ -157,7 +171,7 @@ export async function group(
     const quartiles = `(${quantile(turns, 0.25).toFixed(2)}–${quantile(turns, 0.75).toFixed(2)})`
     const cells = columns.map((name) => {
       const found = all.get(name)
-      return found === undefined ? (name === skipped ? 'skipped' : '') : time(quantile(found, part))
+      return found === undefined ? (wanted.has(name) ? 'skipped' : '') : time(quantile(found, part))
     })
     const shown = known ? `${ratio.toFixed(2)} × ${NAMES[to]} ${quartiles}` : ''
     const holds = target.judge?.(ours, ratio)
@@ -170,7 +184,11 @@ export async function group(
       const { what, target, bound } = row
       const compared = target.to !== undefined && contenders.has(target.to) ? (['ours', target.to] as const) : undefined
       const all = await inTurns(contenders, compared, row.known)
-      show({ what, times: all, target, bound }, row.python === undefined ? undefined : 'python')
+      const commands = Object.keys(row.commands ?? {}) as Command[]
+      show(
+        { what, times: all, target, bound },
+        new Set<Name>(row.python === undefined ? commands : [...commands, 'python']),
+      )
     },
     sample(sample) {
       show(sample)
@@ -185,7 +203,7 @@ export async function group(
       tell(what, holds, `${ours}, target ${target}`)
     },
     skip(what, why) {
-      const cells = columns.map((name) => (name === 'npm' ? 'skipped' : ''))
+      const cells = columns.map((name) => (name === (columns.includes('npm') ? 'npm' : 'ours') ? 'skipped' : ''))
       print(what, cells, '', '', '', why)
     },
   })
@@ -195,11 +213,15 @@ export async function group(
 
 function contendersOf(row: Row, limit: Child, python: Child | undefined): Map<Name, Contender> {
   const contenders = new Map<Name, Contender>([['ours', row.ours]])
-  const { unguarded, node, npm, python: pythons, limit: limits } = row
+  const { unguarded, one, node, npm, python: pythons, limit: limits, commands = {} } = row
   if (unguarded !== undefined) contenders.set('unguarded', unguarded)
+  if (one !== undefined) contenders.set('one', one)
   if (node !== undefined) contenders.set('node', node)
   if (npm !== undefined) contenders.set('npm', npm)
   if (pythons !== undefined && python !== undefined) contenders.set('python', () => python.ask(...pythons))
   if (limits !== undefined) contenders.set('limit', () => limit.ask(...limits))
+  for (const [name, command] of Object.entries(commands)) {
+    if (command !== undefined) contenders.set(name as Command, command)
+  }
   return contenders
 }

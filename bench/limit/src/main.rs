@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use memchr::{memchr, memchr_iter, memmem};
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
+use regex::bytes::RegexBuilder;
 
 mod locks;
 mod shared;
@@ -87,6 +88,7 @@ fn run(words: &[&str], kept: &mut Kept) -> Answer {
         ["open", path, times] => open(path, times.parse()?),
         ["find", path, needle] => find(kept.read(path)?, needle.as_bytes()),
         ["count", path, needle] => count(kept.read(path)?, unescaped(needle)),
+        ["matches", path, pattern] => matches(kept.read(path)?, pattern),
         ["lines", path] => lines(kept.read(path)?),
         ["reads", path, indexes] => {
             let indexes = kept.indexes(indexes)?;
@@ -169,6 +171,15 @@ fn count(haystack: &[u8], needle: &[u8]) -> Answer {
         _ => memmem::find_iter(haystack, needle).count(),
     });
     Ok((nanoseconds, count.to_string()))
+}
+
+/// Every match of a regular expression over bytes, its length added up: nothing copied, nothing made.
+fn matches(text: &[u8], pattern: &str) -> Answer {
+    let regex = RegexBuilder::new(pattern).unicode(false).build()?;
+    let (nanoseconds, (matches, bytes)) = timed(1, || {
+        regex.find_iter(text).fold((0_usize, 0_usize), |(matches, bytes), found| (matches + 1, bytes + found.len()))
+    });
+    Ok((nanoseconds, format!("{matches} {bytes}")))
 }
 
 /// Every line as a slice, its length added up: nothing copied, nothing made.

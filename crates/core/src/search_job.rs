@@ -15,6 +15,8 @@ const STEP_BEYOND: usize = 16;
 const BATCH_SLICES: usize = 16;
 /// So many slices at most: the place where each ended is kept.
 const MOST_SLICES: usize = 1 << 16;
+/// For who wants all matches, or none but the first.
+const NEVER: (usize, bool) = (usize::MAX, false);
 /// What others may know and say of a search that is under way.
 #[derive(Debug, Default)]
 pub struct Control {
@@ -92,7 +94,7 @@ impl Search {
             return Ok(totals);
         }
         let mut totals = vec![0; self.pattern.needle_count()];
-        self.walk_on(text, 0, |found| {
+        self.walk_on(text, 0, NEVER, |found| {
             totals[found.needle] += 1;
             true
         })?;
@@ -181,31 +183,48 @@ impl Search {
             }
         }
         let mut first = None;
-        self.walk_on(text, 0, |found| {
+        self.walk_on(text, 0, NEVER, |found| {
             first = Some(found);
             false
         })?;
         Ok(first)
     }
 
-    /// Visits the matches from `at` on, of a text that cannot be cut into slices. Where the search goes on.
-    fn walk_on(&self, text: &[u8], mut at: usize, mut visit: impl FnMut(Found) -> bool) -> Result<usize> {
+    /// Visits the matches from `at` on, of a text that cannot be cut into slices. Where the search goes on. Once it has visited
+    /// one, and nothing more was found up to `far`, it may end; `visited`: that was so before.
+    fn walk_on(
+        &self,
+        text: &[u8],
+        mut at: usize,
+        (far, mut visited): (usize, bool),
+        mut visit: impl FnMut(Found) -> bool,
+    ) -> Result<usize> {
         let (mut looked, mut scratch) = (at, Scratch::default());
         self.ahead(at, self.slice);
         while at <= text.len() {
             // Where much is left, what cannot be stopped could go on for hours.
             let mut window_end = text.len();
             if self.stoppable && text.len() - at > STEP_BEYOND * self.slice {
-                let (mut from, control) = (looked, &self.control);
+                let (mut from, mut enough, control) = (looked, false, &self.control);
                 let end = self.mapping.touch(|| {
                     self.pattern.find_end(text, at, text.len(), self.slice, &mut scratch, |to| {
                         let bytes = to.saturating_sub(from) as u64;
                         control.step(&self.mapping, self.start + from as u64, bytes)?;
                         self.ahead(to, self.slice);
                         from = from.max(to);
-                        Ok(())
+                        enough = visited && to >= far;
+                        // Ends it.
+                        if enough {
+                            Err(Error::Closed)
+                        } else {
+                            Ok(())
+                        }
                     })
-                })??;
+                })?;
+                if enough {
+                    return Ok(at);
+                }
+                let end = end?;
                 looked = from;
                 match end {
                     Some(end) => window_end = end,
@@ -226,6 +245,7 @@ impl Search {
                 self.control.step(&self.mapping, self.start + looked as u64, (to - looked) as u64)?;
                 looked = to;
             }
+            visited = true;
             // What it looks at is the text, too.
             if !self.mapping.touch(|| visit(found))? {
                 self.mapping.check_range(self.start + looked as u64, found.end.saturating_sub(looked) as u64)?;
@@ -248,7 +268,7 @@ impl Search {
         while at <= text.len() && left > 0 && (at < far || batch.spans.is_empty()) {
             let to = at.saturating_add(self.slice).min(text.len());
             self.ahead(to, self.slice);
-            let from = at;
+            let (from, visited) = (at, !batch.spans.is_empty());
             let mut visit = |found: Found| {
                 batch.spans.push(found.needle as f64);
                 self.pattern.groups(text, found, &mut scratch, |start, end| {
@@ -272,16 +292,20 @@ impl Search {
                 true => self.mapping.touch(|| self.pattern.walk(text, from, to, text.len(), &mut visit))?,
                 false => None,
             };
+            let walked_on = walked.is_none();
             at = match walked {
                 Some(at) => {
                     let looked = at.min(text.len()).saturating_sub(from);
                     self.control.step(&self.mapping, self.start + from as u64, looked as u64)?;
                     at
                 }
-                None => self.walk_on(text, from, visit)?,
+                None => self.walk_on(text, from, (far, visited), visit)?,
             };
             if no_room {
                 return Err(Error::raw("malloc", sys::ENOMEM));
+            }
+            if walked_on {
+                break;
             }
         }
         batch.next = at as u64;
