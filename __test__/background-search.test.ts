@@ -12,12 +12,12 @@ import {
   GIB,
   listening,
   MIB,
-  ourThreads,
   reasonOf,
   Reports,
   SLICE,
   sparseFile,
   threadsGone,
+  underWay,
 } from './helpers/background.ts'
 import { ending, runChild, WELL } from './helpers/child.ts'
 import { opened, regionWith } from './helpers/files.ts'
@@ -362,8 +362,7 @@ onLinux('what a report throws rejects the promise and ends the work', async (t) 
   const options = { onProgress, signal }
   for (const begin of [() => region.countAsync('x', options), () => region.indexOfAsync('x', options)]) {
     const search = begin()
-    await sleep(20)
-    t.true(ourThreads() > 0)
+    await underWay()
     t.is(await reasonOf(search), reason)
   }
   t.is(calls, 2)
@@ -402,8 +401,7 @@ onLinux('a signal that is aborted ends every form promptly, with its reason, and
     const controller = new AbortController()
     const reason = new Error('enough')
     const search = begin({ signal: controller.signal, threads: 3 })
-    await sleep(20)
-    t.true(ourThreads() > 0, `${name} is under way`)
+    await underWay()
     t.is(listening(controller.signal), 1)
     const began = performance.now()
     controller.abort(reason)
@@ -452,8 +450,7 @@ for (const [what, change] of Object.entries(CHANGES)) {
       region.indexOfAsync('needle', { signal }),
     ]
     const outcomes = Promise.allSettled(searches)
-    await sleep(20)
-    t.true(ourThreads() >= searches.length)
+    await underWay(searches.length)
     change(region, path)
     for (const outcome of await outcomes) {
       t.is(

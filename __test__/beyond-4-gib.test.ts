@@ -4,6 +4,7 @@ import { closeSync, openSync, readSync, statSync, truncateSync, writeSync } from
 
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
+import type { Scan } from 'memmap'
 
 import { codeOf, opened, thrownBy } from './helpers/files.ts'
 import { call, limits, READERS, same, WRITERS } from './helpers/scalars.ts'
@@ -62,6 +63,97 @@ test.serial('every form of search finds what lies beyond 4 GiB', (t) => {
 test.serial('one search from the start to beyond 4 GiB', (t) => {
   const region = opened(t, sparse(t, [4 * GIB + 10]))
   t.is(region.indexOf(NEEDLE), 4 * GIB + 10)
+})
+
+/** At 4 GiB - 1, at 4 GiB, one behind it, at 5 GiB, and in the last bytes: one at a time, since some overlap. */
+const CORNERS = [4 * GIB - 1, 4 * GIB, 4 * GIB + 1, 5 * GIB, SIZE - 6]
+
+async function collected<T>(scan: Scan<T>): Promise<[item: T, position: number][]> {
+  const items: [T, number][] = []
+  for await (const item of scan) items.push([item, scan.position])
+  return items
+}
+
+for (const at of CORNERS) {
+  test.serial(`every form in the background, expressions and many needles find what lies at ${at}`, async (t) => {
+    const region = opened(t, sparse(t, [at]))
+    const whole = at === 4 * GIB
+    // One of them all from the start; the others from just before it, and over the border of 4 GiB where that is near.
+    const range = whole ? { end: at + 70_000 } : { start: at - 70_000, end: at + 70_000 }
+    t.is(await region.countAsync(NEEDLE, range), 1)
+    t.is(await region.indexOfAsync(NEEDLE, range), at)
+    for (const threads of [1, 3]) {
+      const near = { start: at - 5 * 2 ** 20, end: at + 6 * 2 ** 20, threads }
+      t.is(await region.countAsync(NEEDLE, near), 1)
+      t.is(await region.countAsync(/n[e]{2}dle/, near), 1)
+      t.deepEqual(await region.countAsync(['pin', NEEDLE, 'dle'], near), [0, 1, 0])
+      t.is(await region.indexOfAsync(NEEDLE, near), at)
+      t.is(await region.indexOfAsync(NEEDLE, { ...near, start: at + 1 }), -1)
+      t.is(await region.countAsync(NEEDLE, { ...near, end: at + 5 }), 0)
+    }
+    const near = { start: at - 70_000, end: at + 70_000 }
+    // Its last byte, which is the last of all where nothing follows.
+    t.is(await region.indexOfAsync('e', { start: at + 5 }), at + 5)
+    t.is(region.match(/e/, { start: at + 5 })?.end, at + 6)
+    t.is(region.count(/n[e]{2}dle/, near), 1)
+    t.deepEqual(region.count(['pin', NEEDLE], near), [0, 1])
+    const match = region.match(/(e+)(?<rest>d)/, near)
+    t.deepEqual([match?.index, match?.end, match?.indices[1]], [at + 1, at + 4, [at + 1, at + 3]])
+    t.is(match?.groups?.['rest']?.toString(), 'd')
+    t.is(match?.[0]?.toString(), 'eed')
+    const found = [{ index: at, needle: 1 }]
+    t.deepEqual([...region.indexesOf(['pin', NEEDLE], near)], found)
+    t.deepEqual(await collected(region.indexesOf(['pin', NEEDLE], near)), [[found[0], at + 6]])
+    t.deepEqual(await collected(region.indexesOf(NEEDLE, near)), [[at, at + 6]])
+    for (const pattern of [/needle/, ['pin', NEEDLE]]) {
+      const [here, ...rest] = region.matchAll(pattern, near)
+      const behind = await collected(region.matchAll(pattern, near))
+      for (const [one, place] of [[here, at + 6], ...behind] as const) {
+        t.deepEqual([one?.index, one?.end, one?.[0]?.toString(), place], [at, at + 6, NEEDLE, at + 6])
+      }
+      t.is(rest.length, 0)
+      t.is(behind.length, 1)
+    }
+    const windows = region.windows(6, { start: at, end: at + 6 })
+    for await (const window of windows) t.is(window.toString(), NEEDLE)
+    t.is(windows.position, at + 6)
+  })
+}
+
+test.serial('lines beyond 4 GiB, forwards and backwards, here and in the background', async (t) => {
+  const path = sparse(t, [])
+  const fd = openSync(path, 'r+')
+  writeSync(fd, '\none\n\r\ntwo\n', 4 * GIB - 3)
+  writeSync(fd, '\nfive', 5 * GIB)
+  writeSync(fd, '\nlast', SIZE - 5)
+  closeSync(fd)
+  const region = opened(t, path)
+  const near = { start: 4 * GIB - 2, end: 4 * GIB + 8, encoding: 'utf8' } as const
+  const forwards: [string, number][] = [
+    ['one', 4 * GIB + 2],
+    ['', 4 * GIB + 4],
+    ['two', 4 * GIB + 8],
+  ]
+  const backwards: [string, number][] = [
+    ['two', 4 * GIB + 4],
+    ['', 4 * GIB + 2],
+    ['one', 4 * GIB - 2],
+  ]
+  const here = (scan: Scan<string>): [string, number][] => Array.from(scan, (line) => [line, scan.position])
+  t.deepEqual(here(region.lines(near)), forwards)
+  t.deepEqual(await collected(region.lines(near)), forwards)
+  t.deepEqual(here(region.lines({ ...near, reverse: true })), backwards)
+  t.deepEqual(await collected(region.lines({ ...near, reverse: true })), backwards)
+  t.deepEqual(here(region.lines({ ...near, end: 4 * GIB + 7, partial: false })), forwards.slice(0, 2))
+  const last = region.lines({ reverse: true })
+  t.is(last.next().value?.toString(), 'last')
+  t.is(last.position, SIZE - 4)
+  t.deepEqual(
+    await last[Symbol.asyncIterator]()
+      .next()
+      .then(({ value }) => [value?.length, last.position]),
+    [SIZE - 5 - (5 * GIB + 1), 5 * GIB + 1],
+  )
 })
 
 test.serial('slices, windows and text from beyond 4 GiB', (t) => {

@@ -2,11 +2,14 @@
 
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import type { MmapFile, Range } from 'memmap'
+import fc from 'fast-check'
+import type { Lines, MmapFile, Range, Scan } from 'memmap'
 
+import { ending, runChild, WELL } from './helpers/child.ts'
 import { codeOf, regionWith } from './helpers/files.ts'
-import { Random } from './helpers/random.ts'
+import { holdsLater, Random } from './helpers/random.ts'
 import { call } from './helpers/scalars.ts'
+import { tmpFile } from './helpers/tmp.ts'
 
 /** lib/lines.ts takes in so many bytes and so many line ends at a time. */
 const BLOCK = 64 * 1024
@@ -273,3 +276,159 @@ test('UTF-16 is refused under each of its names: its line ends are two bytes', (
     'ERR_UNKNOWN_ENCODING',
   )
 })
+
+/** How lines are asked for. */
+interface Asked extends Lines {
+  readonly encoding?: BufferEncoding
+}
+
+/** As `split`: in that order, and with or without the last one where it has no end. Positions are just before the line backwards. */
+function model(data: Buffer, { partial = true, reverse = false, ...range }: Lines): Line[] {
+  const lines = split(data, range)
+  const end = data.subarray(range.start, range.end).at(-1)
+  if (!partial && lines.length > 0 && end !== 0x0a) lines.pop()
+  if (!reverse) return lines
+  return lines.map(({ bytes }) => ({ bytes, position: bytes.byteOffset - data.byteOffset })).reverse()
+}
+
+/** What differs, if anything. */
+function difference(
+  given: readonly (readonly [Buffer | string, number])[],
+  lines: readonly Line[],
+  encoding?: BufferEncoding,
+): string | undefined {
+  for (const [number, { bytes, position }] of lines.entries()) {
+    const [line, at] = given[number] ?? []
+    const equal = typeof line === 'string' ? line === bytes.toString(encoding) : line?.equals(bytes)
+    if (equal !== true || at !== position) {
+      return `line ${number} of ${lines.length}: ${line?.length} long at ${at}, expected ${bytes.length} at ${position}`
+    }
+  }
+  return given.length === lines.length ? undefined : `${given.length} lines, expected ${lines.length}`
+}
+
+/** Here and in the background. */
+async function check(t: ExecutionContext, region: MmapFile, data: Buffer, asked: Asked): Promise<void> {
+  const expected = model(data, asked)
+  const make = () => call(region, 'lines', asked) as Scan<Buffer | string>
+  const start = make()
+  const { position } = start
+  const [here, behind]: [Buffer | string, number][][] = [[], []]
+  for (const line of start) here?.push([line, start.position])
+  const scan = make()
+  for await (const line of scan) behind?.push([line, scan.position])
+  const name = JSON.stringify(asked)
+  t.is(difference(here ?? [], expected, asked.encoding), undefined, name)
+  t.is(difference(behind ?? [], expected, asked.encoding), undefined, `${name}, in the background`)
+  // Once it is over it stays where its last line left it.
+  const range = data.subarray(asked.start, asked.end)
+  const first = range.byteOffset - data.byteOffset
+  t.is(position, asked.reverse === true ? first + range.length : first, name)
+  t.is(start.position, expected.at(-1)?.position ?? position, name)
+  t.is(scan.position, start.position, name)
+}
+
+test('backwards: every line once, from the last to the first, the position just before it', async (t) => {
+  const cases: [string, string[]][] = [
+    ['', []],
+    ['\n', ['']],
+    ['a', ['a']],
+    ['a\n', ['a']],
+    ['a\r\nb', ['b', 'a']],
+    ['\n\n\n', ['', '', '']],
+    ['\na\n\r\nb\r', ['b\r', '', 'a', '']],
+  ]
+  for (const [text, lines] of cases) {
+    const region = regionWith(t, text)
+    t.deepEqual([...region.lines({ encoding: 'utf8', reverse: true })], lines, JSON.stringify(text))
+    for (const partial of [true, false]) {
+      for (const reverse of [true, false]) await check(t, region, Buffer.from(text), { partial, reverse })
+    }
+  }
+  const scan = regionWith(t, 'one\ntwo\nthree').lines({ reverse: true, encoding: 'utf8' })
+  t.is(scan.position, 13)
+  t.deepEqual([scan.next().value, scan.position], ['three', 8])
+  t.deepEqual([scan.next().value, scan.position], ['two', 4])
+  t.deepEqual([scan.next().value, scan.position], ['one', 0])
+  t.deepEqual([scan.next().done, scan.position], [true, 0])
+})
+
+test('without partial a last line that has no end yet is left out, and the position stays before it', (t) => {
+  const region = regionWith(t, 'one\ntwo\nthr')
+  const scan = region.lines({ partial: false, encoding: 'utf8' })
+  t.deepEqual([...scan], ['one', 'two'])
+  t.is(scan.position, 8)
+  t.deepEqual([...region.lines({ partial: false, reverse: true, encoding: 'utf8' })], ['two', 'one'])
+  t.deepEqual([...region.lines({ partial: false, end: 3 })], [])
+  t.deepEqual([...region.lines({ partial: false, end: 4, encoding: 'utf8' })], ['one'])
+})
+
+/** Around the sizes of blocks: the first ones here, the later ones, those of the background; and how many ends one has. */
+const SIZES = [4 * 1024, 16 * 1024, BLOCK, 2 * BLOCK] as const
+const AROUND = SIZES.flatMap((size) => [size - 2, size - 1, size, size + 1])
+
+test('any lines, both ways, in any encoding, here and in the background, are what the model says', async (t) => {
+  const line = fc.record({
+    length: fc.oneof(
+      { weight: 12, arbitrary: fc.nat(6) },
+      { weight: 3, arbitrary: fc.nat(5000) },
+      fc.constantFrom(...AROUND),
+    ),
+    letter: fc.constantFrom('a', 'é', '\r', '\u{1f600}', '\0'),
+    end: fc.constantFrom('\n', '\n', '\r\n', '\r\r\n'),
+  })
+  const edge = fc.option(fc.integer({ min: -70_000, max: 70_000 }), { nil: undefined })
+  await holdsLater(
+    t,
+    fc.asyncProperty(
+      fc.array(line, { maxLength: 30 }),
+      fc.boolean(),
+      fc.record({
+        start: edge,
+        end: edge,
+        partial: fc.boolean(),
+        reverse: fc.boolean(),
+        encoding: fc.constantFrom(undefined, 'utf8', 'latin1', 'hex', 'base64'),
+      }),
+      async (lines, ended, { encoding, ...asked }) => {
+        const text = lines
+          .map(({ length, letter, end }) => letter.repeat(length / Buffer.byteLength(letter)) + end)
+          .join('')
+        const data = Buffer.from(ended ? text : text.slice(0, -1))
+        const region = regionWith(t, data)
+        await check(t, region, data, encoding === undefined ? asked : { ...asked, encoding })
+        region.close()
+      },
+    ),
+    150,
+  )
+})
+
+test('more line ends than a block takes in, and ends that the borders of blocks cut in two, both ways', async (t) => {
+  for (const lines of [ENDS - 1, ENDS, ENDS + 1, 2 * ENDS + 1]) {
+    for (const [line, rest] of [
+      ['\n', ''],
+      ['\r\n', 'x'],
+    ] as const) {
+      const data = Buffer.from(line.repeat(lines) + rest)
+      await check(t, regionWith(t, data), data, { reverse: true })
+      await check(t, regionWith(t, data), data, { reverse: true, partial: false, encoding: 'utf8' })
+    }
+  }
+  for (const size of SIZES) {
+    for (const before of [-2, -1, 0, 1]) {
+      const long = 'x'.repeat(size + before)
+      const data = Buffer.from(`a\r\n${long}\r\n${long}\r\n\r\nb`)
+      for (const reverse of [true, false]) await check(t, regionWith(t, data), data, { reverse, start: 3 })
+    }
+  }
+})
+
+for (const how of ['forwards', 'backwards', 'in the background', 'backwards in the background']) {
+  test.serial(`a line of a gigabyte ${how}`, async (t) => {
+    const began = performance.now()
+    const child = await runChild('search/long-line.mjs', [tmpFile(t), how])
+    t.deepEqual(ending(child), WELL)
+    t.log(`${((performance.now() - began) / 1000).toFixed(1)} s`)
+  })
+}

@@ -88,6 +88,8 @@ export class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
     while (this.#given === this.#items.length) {
       this.#asked.signal?.throwIfAborted()
       if (this.#batches.over) return DONE
+      // First: what `read` fills may be what the position is made from.
+      this.#forget()
       this.#use(this.#batches.read(region))
     }
     return { done: false, value: this.#items[this.#given++] as T }
@@ -182,9 +184,14 @@ export class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
   }
 
   #use(batch: unknown): void {
-    const before = this.position
+    this.#forget()
     this.#items = this.#batches.take(batch)
-    this.#before = before
+  }
+
+  /** All items of this batch were given. */
+  #forget(): void {
+    this.#before = this.position
+    this.#items = NOTHING
     this.#given = 0
   }
 

@@ -43,6 +43,15 @@ export function ourThreads(): number {
   }).length
 }
 
+/** Waits until so many of them are at work. */
+export async function underWay(threads = 1): Promise<void> {
+  const began = performance.now()
+  while (ourThreads() < threads) {
+    if (performance.now() - began > 10_000) throw new Error(`${ourThreads()} threads are at work`)
+    await sleep(5)
+  }
+}
+
 /** Waits until none of them is left; how many milliseconds that took. */
 export async function threadsGone(): Promise<number> {
   const began = performance.now()
