@@ -204,6 +204,10 @@ impl Pattern {
         let Engine::Expression { regex, .. } = &self.engine else {
             return take(found.start as f64, found.end as f64);
         };
+        if self.group_count() == 1 {
+            // There is nothing to look for that is not known already.
+            return take(found.start as f64, found.end as f64);
+        }
         let captures = scratch.groups.get_or_insert_with(|| regex.create_captures());
         regex.search_captures(&expression_input(haystack, found.start, found.end, true), captures);
         for group in 0..captures.group_len() {
