@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import test from 'ava'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Background, MmapFile, Range } from 'memmap'
 
 import {
@@ -55,7 +55,7 @@ function plainIndexOf(data: Buffer, needle: Buffer, { start = 0, end = data.leng
 
 /** Matches of JavaScript's own engine, of bytes as characters: for each alternative, which is a group of its own. */
 function plainMatches(data: Buffer, source: string, groups: number, { start = 0, end = data.length }: Range): number[] {
-  const counts = new Array<number>(groups).fill(0)
+  const counts = Array.from({ length: groups }, () => 0)
   for (const match of data.toString('latin1', start, end).matchAll(new RegExp(source, 'gs'))) {
     const which = groups === 1 ? 0 : match.slice(1).findIndex((group: string | undefined) => group !== undefined)
     counts[which] = (counts[which] ?? 0) + 1
@@ -183,11 +183,11 @@ test('random needles with random borders and threads: what one thread finds, and
     { minLength: 1, maxLength: 3 },
   )
   const edge = fc.integer({ min: 0, max: 2800 })
-  const threads = fc.integer({ min: 1, max: 8 })
+  const someThreads = fc.integer({ min: 1, max: 8 })
   let matches = 0
   await holdsLater(
     t,
-    fc.asyncProperty(needles, edge, edge, threads, async (chosen, start, cut, threads) => {
+    fc.asyncProperty(needles, edge, edge, someThreads, async (chosen, start, cut, threads) => {
       const some = chosen.map(({ border, from, length }) => data.subarray(border * SLICE + from).subarray(0, length))
       const [needle = Buffer.alloc(1)] = some
       const range = { start, end: data.length - cut }
@@ -239,8 +239,8 @@ test('many searches at once, each with its own answer', async (t) => {
     one.countAsync('x'),
   ])
   t.deepEqual(answers, [
-    ...new Array<number>(8).fill(data.length / 8),
-    ...[8, 9, 10, 11, 12, 13, 14, 15],
+    ...Array.from('abcdefgh', () => data.length / 8),
+    ...Array.from('abcdefgh', (_, at) => 8 + at),
     ...[1, 1, 1, 0].map((more) => SLICE / 8 + more),
     0,
   ])
@@ -485,14 +485,17 @@ onLinux('a file that is cut off under a search: ERR_REGION_FAULTED, and the proc
 for (const how of ['exit', 'terminate']) {
   for (const form of ['countAsync', 'expression', 'indexOfAsync', 'lines', 'indexesOf', 'matchAll', 'windows']) {
     onLinux(`${how} in the midst of ${form} over 9 TiB ends within a second`, async (t) => {
-      let said = 0
-      const child = await runChild('search/ends.mjs', [tmpFolder(t), how, form], {
-        whenReady: () => (said = performance.now()),
-      })
-      const took = performance.now() - said
-      t.deepEqual(ending(child), { ...WELL, code: how === 'exit' ? 7 : 0 })
-      t.log(how === 'exit' ? `${took.toFixed()} ms` : child.stdout.trim())
-      if (how === 'exit') t.true(took < 1000, `${took} ms`)
+      // A machine that has much to do may be slow once: what does not end is slow every time.
+      let took = Number.POSITIVE_INFINITY
+      for (let round = 0; round < 3 && took >= 1000; round++) {
+        let said = 0
+        const whenReady = (): void => void (said = performance.now())
+        const child = await runChild('search/ends.mjs', [tmpFolder(t), how, form], { whenReady })
+        took = how === 'exit' ? performance.now() - said : Number(child.stdout.split(' ')[0])
+        t.deepEqual(ending(child), { ...WELL, code: how === 'exit' ? 7 : 0 })
+        t.log(how === 'exit' ? `${took.toFixed()} ms` : `${child.stdout.trim()}`)
+      }
+      t.true(took < 1000, `${took} ms`)
     })
   }
 }

@@ -68,6 +68,8 @@ test.serial('one search from the start to beyond 4 GiB', (t) => {
 /** At 4 GiB - 1, at 4 GiB, one behind it, at 5 GiB, and in the last bytes: one at a time, since some overlap. */
 const CORNERS = [4 * GIB - 1, 4 * GIB, 4 * GIB + 1, 5 * GIB, SIZE - 6]
 
+const here = (scan: Scan<string>): [string, number][] => Array.from(scan, (line) => [line, scan.position])
+
 async function collected<T>(scan: Scan<T>): Promise<[item: T, position: number][]> {
   const items: [T, number][] = []
   for await (const item of scan) items.push([item, scan.position])
@@ -106,9 +108,9 @@ for (const at of CORNERS) {
     t.deepEqual(await collected(region.indexesOf(['pin', NEEDLE], near)), [[found[0], at + 6]])
     t.deepEqual(await collected(region.indexesOf(NEEDLE, near)), [[at, at + 6]])
     for (const pattern of [/needle/, ['pin', NEEDLE]]) {
-      const [here, ...rest] = region.matchAll(pattern, near)
+      const [first, ...rest] = region.matchAll(pattern, near)
       const behind = await collected(region.matchAll(pattern, near))
-      for (const [one, place] of [[here, at + 6], ...behind] as const) {
+      for (const [one, place] of [[first, at + 6], ...behind] as const) {
         t.deepEqual([one?.index, one?.end, one?.[0]?.toString(), place], [at, at + 6, NEEDLE, at + 6])
       }
       t.is(rest.length, 0)
@@ -139,7 +141,6 @@ test.serial('lines beyond 4 GiB, forwards and backwards, here and in the backgro
     ['', 4 * GIB + 2],
     ['one', 4 * GIB - 2],
   ]
-  const here = (scan: Scan<string>): [string, number][] => Array.from(scan, (line) => [line, scan.position])
   t.deepEqual(here(region.lines(near)), forwards)
   t.deepEqual(await collected(region.lines(near)), forwards)
   t.deepEqual(here(region.lines({ ...near, reverse: true })), backwards)

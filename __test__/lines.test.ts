@@ -2,10 +2,10 @@
 
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Lines, MmapFile, Range, Scan } from 'memmap'
 
-import { ending, runChild, WELL } from './helpers/child.ts'
+import { ending as endingOf, runChild, WELL } from './helpers/child.ts'
 import { codeOf, regionWith } from './helpers/files.ts'
 import { holdsLater, Random } from './helpers/random.ts'
 import { call } from './helpers/scalars.ts'
@@ -283,12 +283,13 @@ interface Asked extends Lines {
 }
 
 /** As `split`: in that order, and with or without the last one where it has no end. Positions are just before the line backwards. */
-function model(data: Buffer, { partial = true, reverse = false, ...range }: Lines): Line[] {
+function linesOf(data: Buffer, { partial = true, reverse = false, ...range }: Lines): Line[] {
   const lines = split(data, range)
   const end = data.subarray(range.start, range.end).at(-1)
   if (!partial && lines.length > 0 && end !== 0x0a) lines.pop()
   if (!reverse) return lines
-  return lines.map(({ bytes }) => ({ bytes, position: bytes.byteOffset - data.byteOffset })).reverse()
+  lines.reverse()
+  return lines.map(({ bytes }) => ({ bytes, position: bytes.byteOffset - data.byteOffset }))
 }
 
 /** What differs, if anything. */
@@ -309,7 +310,7 @@ function difference(
 
 /** Here and in the background. */
 async function check(t: ExecutionContext, region: MmapFile, data: Buffer, asked: Asked): Promise<void> {
-  const expected = model(data, asked)
+  const expected = linesOf(data, asked)
   const make = () => call(region, 'lines', asked) as Scan<Buffer | string>
   const start = make()
   const { position } = start
@@ -428,7 +429,7 @@ for (const how of ['forwards', 'backwards', 'in the background', 'backwards in t
   test.serial(`a line of a gigabyte ${how}`, async (t) => {
     const began = performance.now()
     const child = await runChild('search/long-line.mjs', [tmpFile(t), how])
-    t.deepEqual(ending(child), WELL)
+    t.deepEqual(endingOf(child), WELL)
     t.log(`${((performance.now() - began) / 1000).toFixed(1)} s`)
   })
 }
