@@ -15,10 +15,13 @@ export interface Indices extends ReadonlyArray<Place | undefined> {
   readonly groups: Readonly<Record<string, Place | undefined>> | undefined
 }
 
-/** Where matches are and what they hold, as the addon gives it: see `MatchBatch` there. @internal */
+/** Some matches in a row, as the addon gives them: see `MatchBatch` there. @internal */
 export interface MatchData {
   readonly spans: Float64Array
   readonly bytes: Uint8Array
+  /** Groups of each, the whole match included. */
+  readonly groups: number
+  readonly names: ReadonlyMap<number, string>
 }
 
 /** The bytes of a group. */
@@ -39,39 +42,38 @@ let bytesOf: (match: Match, group: number) => NonSharedBuffer | undefined
  */
 export class Match implements Iterable<NonSharedBuffer | undefined> {
   readonly [group: number]: NonSharedBuffer | undefined
-  /** Position in the region of the first byte. */
-  readonly index: number
-  /** Position of the byte behind the last one. */
-  readonly end: number
-  /** Which of many needles it is, by its place in their list; 0 for a regular expression. */
-  readonly needle: number
-  /** How many groups there are, the whole match included. */
-  readonly length: number
   readonly #data: MatchData
-  /** Where in `spans` its groups begin, and in `bytes` its bytes. */
+  /** Where in `spans` it begins, and in `bytes` its bytes. */
   readonly #span: number
   readonly #byte: number
-  readonly #names: ReadonlyMap<number, string>
 
   /** @internal */
-  constructor(
-    key: typeof OURS,
-    data: MatchData,
-    span: number,
-    byte: number,
-    groups: number,
-    names: ReadonlyMap<number, string>,
-  ) {
+  // There may be millions: a match is no more than its place in the batch, and all else is made when it is looked at.
+  constructor(key: typeof OURS, data: MatchData, span: number, byte: number) {
     if (key !== OURS) throw illegalConstructor('region.match() or matchAll()')
-    this.needle = data.spans[span] ?? 0
-    this.index = data.spans[span + 1] ?? 0
-    this.end = data.spans[span + 2] ?? 0
-    this.length = groups
     this.#data = data
-    this.#span = span + 1
+    this.#span = span
     this.#byte = byte
-    this.#names = names
-    defineGroups(groups)
+  }
+
+  /** Position in the region of the first byte. */
+  get index(): number {
+    return this.#data.spans[this.#span + 1] ?? 0
+  }
+
+  /** Position of the byte behind the last one. */
+  get end(): number {
+    return this.#data.spans[this.#span + 2] ?? 0
+  }
+
+  /** Which of many needles it is, by its place in their list; 0 for a regular expression. */
+  get needle(): number {
+    return this.#data.spans[this.#span] ?? 0
+  }
+
+  /** How many groups there are, the whole match included. */
+  get length(): number {
+    return this.#data.groups
   }
 
   static {
@@ -108,23 +110,24 @@ export class Match implements Iterable<NonSharedBuffer | undefined> {
 
   #place(group: number): Place | undefined {
     if (group >= this.length) return undefined
-    const start = this.#data.spans[this.#span + 2 * group] ?? -1
-    return start < 0 ? undefined : [start, this.#data.spans[this.#span + 2 * group + 1] ?? start]
+    const start = this.#data.spans[this.#span + 1 + 2 * group] ?? -1
+    return start < 0 ? undefined : [start, this.#data.spans[this.#span + 2 + 2 * group] ?? start]
   }
 
   #named<T>(value: (group: number) => T): Readonly<Record<string, T>> | undefined {
-    if (this.#names.size === 0) return undefined
+    const { names } = this.#data
+    if (names.size === 0) return undefined
     // Without a prototype, as JavaScript's own: a group may be named `constructor`.
     const named = Object.create(null) as Record<string, T>
-    for (const [group, name] of this.#names) named[name] = value(group)
+    for (const [group, name] of names) named[name] = value(group)
     return named
   }
 }
 
 let defined = 0
 
-/** Groups are made when they are looked at: most never are. */
-function defineGroups(count: number): void {
+/** Groups are made when they are looked at: most never are. @internal */
+export function defineGroups(count: number): void {
   for (; defined < count; defined++) {
     const group = defined
     Object.defineProperty(Match.prototype, group, {

@@ -2,15 +2,17 @@
 
 import * as native from '#binding'
 
-import { Match, OURS } from './match.ts'
+import { defineGroups, Match, OURS } from './match.ts'
 import type { MatchData } from './match.ts'
 import type { Memory } from './memory.ts'
 import type { Pattern } from './pattern.ts'
 import type { Batches } from './scan.ts'
 
-const BATCH = 1024
+const BATCH = 4096
+/** The first batch is so long, and each next one four times as long: who takes one match does not wait for thousands. */
+const FIRST_BATCH = 64
 
-interface MatchBatch extends MatchData {
+interface MatchBatch extends Spans {
   readonly next: number
 }
 
@@ -23,6 +25,7 @@ abstract class PatternMatches<T> implements Batches<T, MatchBatch> {
   readonly #end: number
   /** From the start of the text. */
   #next = 0
+  #batch = FIRST_BATCH
 
   constructor(memory: Memory, start: number, end: number, pattern: Pattern, withBytes: boolean) {
     this.memory = memory
@@ -53,7 +56,7 @@ abstract class PatternMatches<T> implements Batches<T, MatchBatch> {
   }
 
   #part(): Float64Array {
-    return Float64Array.of(this.#start, this.#stop, this.#next, BATCH)
+    return Float64Array.of(this.#start, this.#stop, this.#next, this.#batch)
   }
 
   read(region: number): MatchBatch {
@@ -66,10 +69,11 @@ abstract class PatternMatches<T> implements Batches<T, MatchBatch> {
 
   take(batch: MatchBatch): T[] {
     this.#next = batch.next
+    this.#batch = Math.min(4 * this.#batch, BATCH)
     return this.make(batch)
   }
 
-  protected abstract make(batch: MatchData): T[]
+  protected abstract make(batch: Spans): T[]
 
   abstract behind(item: number): number
 }
@@ -81,7 +85,7 @@ export class Matches extends PatternMatches<Match> {
     super(memory, start, end, pattern, true)
   }
 
-  make(data: MatchData): Match[] {
+  make(data: Spans): Match[] {
     this.#matches = matchesOf(data, this.pattern)
     return this.#matches
   }
@@ -91,15 +95,21 @@ export class Matches extends PatternMatches<Match> {
   }
 }
 
+/** What the addon gives. */
+type Spans = Pick<MatchData, 'spans' | 'bytes'>
+
 /** The matches of a batch. */
-export function matchesOf(data: MatchData, { groups, names }: Pattern): Match[] {
+export function matchesOf({ spans, bytes }: Spans, { groups, names }: Pattern): Match[] {
+  defineGroups(groups)
+  const data = { spans, bytes, groups, names }
   const stride = 1 + 2 * groups
+  const count = spans.length / stride
   const matches: Match[] = []
+  matches.length = count // all at once, not as it grows
   let byte = 0
-  for (let span = 0; span < data.spans.length; span += stride) {
-    const match = new Match(OURS, data, span, byte, groups, names)
-    byte += match.end - match.index
-    matches.push(match)
+  for (let i = 0, span = 0; i < count; i++, span += stride) {
+    matches[i] = new Match(OURS, data, span, byte)
+    byte += (spans[span + 2] ?? 0) - (spans[span + 1] ?? 0)
   }
   return matches
 }
@@ -120,7 +130,7 @@ export class FoundNeedles extends PatternMatches<Found> {
     super(memory, start, end, pattern, false)
   }
 
-  make({ spans }: MatchData): Found[] {
+  make({ spans }: Spans): Found[] {
     const count = spans.length / 3
     const found: Found[] = []
     this.#ends = new Float64Array(count)

@@ -14,7 +14,7 @@ const STEP_BEYOND: usize = 16;
 /// So many slices behind its beginning a batch with matches in it ends: whoever waits for them would wait for the whole file.
 const BATCH_SLICES: usize = 16;
 /// So many slices at most: the place where each ended is kept.
-const MOST_SLICES: usize = 1 << 16;
+const MOST_SLICES: usize = 1 << 20;
 /// For who wants all matches, or none but the first.
 const NEVER: (usize, bool) = (usize::MAX, false);
 /// What others may know and say of a search that is under way.
@@ -264,17 +264,29 @@ impl Search {
         let mut scratch = Scratch::default();
         let mut at = usize::try_from(at).unwrap_or(usize::MAX);
         let far = at.saturating_add(BATCH_SLICES * self.slice);
+        let mut ahead = usize::MAX;
+        let simple = self.pattern.group_count() == 1;
+        batch.spans.reserve(most.min(64) * 3);
         let (mut left, mut no_room) = (most, false);
         while at <= text.len() && left > 0 && (at < far || batch.spans.is_empty()) {
             let to = at.saturating_add(self.slice).min(text.len());
-            self.ahead(to, self.slice);
+            // Not for each batch: where there are many matches, that would take longer than finding them.
+            if at == 0 || at >= ahead {
+                self.ahead(to, self.slice);
+            }
+            ahead = at.saturating_add(1);
             let (from, visited) = (at, !batch.spans.is_empty());
             let mut visit = |found: Found| {
-                batch.spans.push(found.needle as f64);
-                self.pattern.groups(text, found, &mut scratch, |start, end| {
-                    let place = |position: f64| if position < 0.0 { -1.0 } else { position + self.start as f64 };
-                    batch.spans.extend([place(start), place(end)]);
-                });
+                if simple {
+                    let place = |position: usize| (self.start + position as u64) as f64;
+                    batch.spans.extend([found.needle as f64, place(found.start), place(found.end)]);
+                } else {
+                    batch.spans.push(found.needle as f64);
+                    self.pattern.groups(text, found, &mut scratch, |start, end| {
+                        let place = |position: f64| if position < 0.0 { -1.0 } else { position + self.start as f64 };
+                        batch.spans.extend([place(start), place(end)]);
+                    });
+                }
                 left -= 1;
                 if let Some(most_bytes) = most_bytes {
                     // A match may be longer than there is memory.
