@@ -324,11 +324,23 @@ impl Search {
         Ok(batch)
     }
 
-    /// Has the system read what will be looked at next, while this is looked at.
+    /// Has the system read what will be looked at next, while this is looked at. Not where its ends are in memory already: the
+    /// advice takes a tenth of the time that searching takes then.
     fn ahead(&self, from: usize, bytes: usize) {
         let start = (self.start as usize).saturating_add(from);
+        let end = start.saturating_add(bytes).min(self.end as usize);
+        if start >= end || (self.is_resident(start) && self.is_resident(end - 1)) {
+            return;
+        }
         // Nobody has to be told that it cannot.
-        let _ = self.mapping.advise(Advice::WillNeed, start, start.saturating_add(bytes).min(self.end as usize));
+        let _ = self.mapping.advise(Advice::WillNeed, start, end);
+    }
+
+    fn is_resident(&self, offset: usize) -> bool {
+        let Some((address, len)) = self.mapping.pages(offset, offset + 1) else { return false };
+        let mut bit = [0];
+        // SAFETY: one page of this mapping's own, and a bit for it.
+        unsafe { sys::residency(address, len, &mut bit) }.is_ok_and(|known| known && bit[0] & 1 == 1)
     }
 }
 
