@@ -128,7 +128,9 @@ await group(
   'searches in the background, 1 GiB',
   async ({ row, fact, skip }) => {
     const file = MmapFile.open(path)
-    for (const [what, needle] of Object.entries(counts)) {
+    // What takes longer to find than to fetch shows the cores; the needles show the memory, which two threads of plain Rust
+    // go through 1.3 to 1.4 times as fast as one on the machine this was written on.
+    for (const [what, needle] of Object.entries({ ...counts, 'an expression': /\d+ms/ })) {
       const name = `countAsync, ${what}, 2 threads`
       const onThreads = (threads: number): Promise<Run> => timedAsync(1, () => file.countAsync(needle, { threads }))
       if (availableParallelism() < 2) skip(name, 'there is one core')
@@ -137,9 +139,10 @@ await group(
           what: name,
           ours: () => onThreads(2),
           one: () => onThreads(1),
-          limit: ['count', path, needle === '\n' ? '\\n' : needle],
+          ...(typeof needle === 'string'
+            ? { limit: ['count', path, needle === '\n' ? '\\n' : needle] as const, bound: 'memory bandwidth' }
+            : { bound: 'cores' }),
           target: faster(1.6, 'one'),
-          bound: 'cores, memory bandwidth',
         })
       }
     }
