@@ -434,6 +434,7 @@ function onScreen(keys: string, ...command: readonly string[]): Promise<Screen> 
   })
 }
 
+// It looks for what commands a terminal: the escape is what is tested.
 const BAR = /\r\x1b\[K\[[#.]{24}\] \d+ %, [\d.]+ \w+ of [\d.]+ \w+, [\d.]+ \w+\/s/ // eslint-disable-line no-control-regex
 
 /** What is left on the screen, as far as the bar goes: a line that is cleared is not. */
