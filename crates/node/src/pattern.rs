@@ -86,6 +86,14 @@ fn search(
     })
 }
 
+/// A search that the ticket ends.
+fn search_behind(region: f64, start: f64, end: f64, pattern: &Held, ticket: u32) -> memmap_core::Result<Search> {
+    let control = Arc::default();
+    let search = search(region, start, end, pattern, Some(&control))?;
+    register(ticket, &control);
+    Ok(search)
+}
+
 fn four(numbers: &[f64]) -> memmap_core::Result<[f64; 4]> {
     numbers.try_into().map_err(|_| Error::OutOfRange("four numbers are needed".into()))
 }
@@ -122,9 +130,7 @@ pub fn count_in_background(
     ticket: u32,
 ) -> Result<Raw> {
     answer_in_background(env, || {
-        let control = Arc::default();
-        let search = search(region, start, end, pattern, Some(&control))?;
-        register(ticket, &control);
+        let search = search_behind(region, start, end, pattern, ticket)?;
         Ok(move || search.count(threads as usize).map(counts))
     })
 }
@@ -141,9 +147,7 @@ pub fn first_in_background(
     ticket: u32,
 ) -> Result<Raw> {
     answer_in_background(env, || {
-        let control = Arc::default();
-        let search = search(region, start, end, pattern, Some(&control))?;
-        register(ticket, &control);
+        let search = search_behind(region, start, end, pattern, ticket)?;
         Ok(move || {
             let first = search.first(threads as usize)?;
             Ok(first.map_or(-1.0, |found| (search.start + found.start as u64) as f64))
@@ -163,9 +167,7 @@ pub fn matches_in_background(
 ) -> Result<Raw> {
     answer_in_background(env, || {
         let [start, end, at, most] = four(part)?;
-        let control = Arc::default();
-        let search = search(region, start, end, pattern, Some(&control))?;
-        register(ticket, &control);
+        let search = search_behind(region, start, end, pattern, ticket)?;
         let bytes = with_bytes.then_some(BATCH_BYTES);
         Ok(move || search.batch(at as u64, most as usize, bytes).map(MatchBatch::from))
     })
