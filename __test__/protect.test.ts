@@ -248,7 +248,7 @@ onLinux('no page of ours is ever writable and executable, and each protection is
 
 withHooks('machine code in a region runs, from every kind (skipped without the test addon)', async (t) => {
   const result = await runChild('system/execute.mjs', [tmpFolder(t)], {
-    env: { NAPI_RS_NATIVE_LIBRARY_PATH: HOOKS },
+    env: { MEMMAP_ADDON: HOOKS },
   })
   t.deepEqual(ending(result), WELL)
   t.log(result.stdout.trim())

@@ -12,6 +12,6 @@ onLinux('on a host that forbids external memory everything works but windows, wh
     return
   }
   await endsWell(t, 'no-external', [], {
-    env: { NAPI_RS_NATIVE_LIBRARY_PATH: hooks, MEMMAP_TEST_NO_EXTERNAL: '1' },
+    env: { MEMMAP_ADDON: hooks, MEMMAP_TEST_NO_EXTERNAL: '1' },
   })
 })

@@ -61,7 +61,7 @@ function shim(t: ExecutionContext): string {
 
 function run(t: ExecutionContext, preload: string, scenario: string, args: readonly string[]): Promise<ChildResult> {
   return runChild('torture/failing-calls.mjs', [tmpFolder(t), scenario, ...args], {
-    env: { LD_PRELOAD: preload, NAPI_RS_NATIVE_LIBRARY_PATH: HOOKS },
+    env: { LD_PRELOAD: preload, MEMMAP_ADDON: HOOKS },
     nodeArgs: ['--expose-gc'],
     timeout: 600_000,
   })

@@ -54,7 +54,7 @@ for (const when of ['before', 'after']) {
     withHooks(
       `a native handler set ${when} our first open that ${what}: faults are ours, other signals its (skipped without MEMMAP_TEST_HOOKS)`,
       async (t) => {
-        const child = await run(t, 'native', [when, String(handsOn)], { env: { NAPI_RS_NATIVE_LIBRARY_PATH: HOOKS } })
+        const child = await run(t, 'native', [when, String(handsOn)], { env: { MEMMAP_ADDON: HOOKS } })
         t.deepEqual(ending(child), WELL)
         t.log(child.stdout.trim())
       },

@@ -83,6 +83,10 @@ export function unavailable(message: string): Error & CodedError {
   return coded(new Error(message), 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM')
 }
 
+export function platformUnsupported(message: string, cause?: unknown): Error & CodedError {
+  return coded(new Error(message, { cause }), 'ERR_MEMMAP_PLATFORM')
+}
+
 export function lockTimeout(where: string, timeout: number): Error & CodedError {
   return coded(
     new Error(`The lock of ${where} was not free within ${timeout} ms: somebody else has it`),

@@ -113,13 +113,30 @@ function addonName() {
 /** The addon, and its generated loader and typings. */
 export function buildNative() {
   const outputs = [`native/${addonName()}`, 'native/binding.js', 'native/binding.d.ts']
-  step('native', { inputs: RUST, outputs, salt: addonName() }, () => {
+  step('native', { inputs: RUST, outputs, salt: `${addonName()}, loaded by lib/addon.ts` }, () => {
     requireTools()
     const names = ['--js', 'binding.js', '--dts', 'binding.d.ts', '--output-dir', 'native']
     const where = ['--manifest-path', 'crates/node/Cargo.toml', '--package', 'memmap-node', '--cwd', '.']
     // Relative to crates/node without --cwd; the napi section of package.json is in the root.
     npx('@napi-rs/cli', ['build', '--platform', '--release', '--esm', ...names, ...where])
+    writeBinding()
   })
+}
+
+/** native/binding.js: what the generated one exports, loaded by lib/addon.ts. */
+function writeBinding() {
+  const binding = join(ROOT, 'native', 'binding.js')
+  const names = [...readFileSync(binding, 'utf8').matchAll(/^export \{ (\w+) \}$/gm)].map(([, name]) => name)
+  if (names.length === 0) fail('no exports found in what napi generated as native/binding.js')
+  const lines = [
+    "import { loadAddon } from '../dist/lib/addon.js'",
+    '',
+    'export const {',
+    ...names.map((name) => `  ${name},`),
+    '} = loadAddon()',
+    '',
+  ]
+  writeFileSync(binding, lines.join('\n'))
 }
 
 /** The addon that simulates other hosts, for tests only; where it lies. */

@@ -5,7 +5,6 @@
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 
 import { build, fail, npx, ROOT, run } from './steps.mjs'
 
@@ -26,8 +25,6 @@ const LEFT_OUT = {
   'private-memory': 'the same',
   'flush-failure': 'preloads a library itself',
   'torture-failing-calls': 'the same',
-  'example-count-word': 'a program in TypeScript, whose loader would take the addon for its own',
-  'example-tail': 'the same',
 }
 
 const target = process.platform === 'linux' ? TARGETS[process.arch] : undefined
@@ -56,7 +53,6 @@ const watched = {
   LD_PRELOAD: realpathSync(runtime),
   MEMMAP_TEST_HOOKS: ADDON,
   MEMMAP_ADDON: ADDON,
-  NODE_OPTIONS: `--import=${pathToFileURL(join(ROOT, 'scripts', 'with-addon.mjs'))}`,
 }
 
 const reports = () => readdirSync(REPORTS).map((name) => readFileSync(join(REPORTS, name), 'utf8'))
