@@ -15,7 +15,7 @@ export interface Indices extends ReadonlyArray<Place | undefined> {
   readonly groups: Readonly<Record<string, Place | undefined>> | undefined
 }
 
-/** Some matches in a row, as the addon gives them: see `MatchBatch` there. @internal */
+/** Some matches in a row, as the addon gives them: see `MatchBatch` there. */
 export interface MatchData {
   readonly spans: Float64Array
   readonly bytes: Uint8Array

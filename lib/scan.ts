@@ -9,8 +9,6 @@ export const OURS: unique symbol = Symbol('memmap.scan')
 /**
  * Where the items of a scan come from: a batch at a time, since a call of the addon for each would cost more than finding it. A
  * batch of kind `B` is read here or in the background; in the background the next one is under way while this one is used.
- *
- * @internal
  */
 export interface Batches<T, B> {
   readonly memory: Memory

@@ -114,13 +114,18 @@ function addonName() {
 export function buildNative() {
   const outputs = [`native/${addonName()}`, 'native/binding.js', 'native/binding.d.ts']
   step('native', { inputs: RUST, outputs, salt: `${addonName()}, loaded by lib/addon.ts` }, () => {
-    requireTools()
-    const names = ['--js', 'binding.js', '--dts', 'binding.d.ts', '--output-dir', 'native']
-    const where = ['--manifest-path', 'crates/node/Cargo.toml', '--package', 'memmap-node', '--cwd', '.']
-    // Relative to crates/node without --cwd; the napi section of package.json is in the root.
-    npx('@napi-rs/cli', ['build', '--platform', '--release', '--esm', ...names, ...where])
-    writeBinding()
+    buildAddon()
   })
+}
+
+/** The same without asking whether anything has changed, and for other platforms. */
+export function buildAddon(how = []) {
+  requireTools()
+  const names = ['--js', 'binding.js', '--dts', 'binding.d.ts', '--output-dir', 'native']
+  const where = ['--manifest-path', 'crates/node/Cargo.toml', '--package', 'memmap-node', '--cwd', '.']
+  // Relative to crates/node without --cwd; the napi section of package.json is in the root.
+  npx('@napi-rs/cli', ['build', '--platform', '--release', '--esm', ...names, ...where, ...how])
+  writeBinding()
 }
 
 /** native/binding.js: what the generated one exports, loaded by lib/addon.ts. */

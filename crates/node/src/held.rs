@@ -138,7 +138,8 @@ pub fn watch(env: Env, buffer: sys::napi_value, ticket: &Ticket) -> Result<()> {
                 held.object = object;
             }
         });
-        if !FIRST_MADE.replace(true) {
+        let first = !FIRST_MADE.replace(true);
+        if first {
             make_sentinel(env)?;
         }
         let old = SENTINEL.replace(make_sentinel(env)?);
@@ -146,8 +147,10 @@ pub fn watch(env: Env, buffer: sys::napi_value, ticket: &Ticket) -> Result<()> {
             sys::napi_delete_reference(env.raw(), old);
         }
         // Hooks run in the reverse of the order in which they were added, and an older Node adds one for every buffer: ours
-        // must come before all of those.
-        sys::napi_remove_env_cleanup_hook(env.raw(), Some(before_the_end), env.raw().cast());
+        // must come before all of those. Deno ends the process where one is removed that was not added.
+        if !first {
+            sys::napi_remove_env_cleanup_hook(env.raw(), Some(before_the_end), env.raw().cast());
+        }
         check_status!(sys::napi_add_env_cleanup_hook(env.raw(), Some(before_the_end), env.raw().cast()))
     }
 }

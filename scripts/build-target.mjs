@@ -1,0 +1,7 @@
+// The addon for one target, into native/: `npm run build:target -- TARGET [--use-napi-cross | --cross-compile]`.
+
+import { buildAddon, install } from './steps.mjs'
+
+const [target, ...how] = process.argv.slice(2).filter((word) => word !== '')
+install()
+buildAddon(['--target', target, ...how])

@@ -1,0 +1,108 @@
+// The package and its binaries as they would be published, in target/pack: nothing in the repository is changed.
+
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+
+import { fail, npx, ROOT } from './steps.mjs'
+
+export const PACK = join(ROOT, 'target', 'pack')
+const STAGE = join(PACK, 'stage')
+
+/** Platforms by the folders of npm/, with the target that a published binary is built for. */
+export const PLATFORMS = {
+  'linux-x64-gnu': 'x86_64-unknown-linux-gnu',
+  'linux-arm64-gnu': 'aarch64-unknown-linux-gnu',
+  'linux-x64-musl': 'x86_64-unknown-linux-musl',
+  'linux-arm64-musl': 'aarch64-unknown-linux-musl',
+  'darwin-x64': 'x86_64-apple-darwin',
+  'darwin-arm64': 'aarch64-apple-darwin',
+  'win32-x64-msvc': 'x86_64-pc-windows-msvc',
+  'win32-arm64-msvc': 'aarch64-pc-windows-msvc',
+}
+
+const MOST = { root: 200_000, binary: 2_600_000 }
+const IN_ROOT = [
+  /^package\.json$/,
+  /^(README|CHANGELOG)\.md$/,
+  /^LICENSE$/,
+  /^native\/binding\.js$/,
+  /^dist\/.+\.(js|d\.ts)$/,
+]
+
+/** npm pack of a folder: the tarball's path, and what is in it. */
+function npmPack(folder) {
+  const options = { cwd: folder, encoding: 'utf8', shell: process.platform === 'win32' }
+  const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--pack-destination', PACK], options))
+  return { path: join(PACK, packed.filename), size: packed.size, files: packed.files }
+}
+
+function checkRoot({ size, files }) {
+  for (const { path } of files) if (!IN_ROOT.some((wanted) => wanted.test(path))) fail(`${path} must not be published`)
+  for (const wanted of ['dist/index.js', 'dist/index.d.ts', 'dist/lib/addon.js', 'dist/lib/cli/memmap.js']) {
+    if (!files.some(({ path }) => path === wanted)) fail(`${wanted} is missing in the package`)
+  }
+  if (size >= MOST.root) fail(`the package has ${size} bytes, and must have less than ${MOST.root}`)
+}
+
+function checkBinary(platform, { files }) {
+  const addon = `memmap.${platform}.node`
+  const names = files.map(({ path }) => path).sort()
+  if (String(names) !== String(['LICENSE', 'README.md', addon, 'package.json'].sort())) {
+    fail(`@memmap/binding-${platform} has the files ${names.join(', ')}`)
+  }
+  const { size } = files.find(({ path }) => path === addon)
+  if (size >= MOST.binary) fail(`${addon} has ${size} bytes, and must have less than ${MOST.binary}`)
+  return size
+}
+
+/** Glibc as old as CentOS 7's must do. */
+function checkGlibc(addon) {
+  const symbols = execFileSync('objdump', ['-T', addon], { encoding: 'utf8' })
+  const minors = [...symbols.matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor))
+  if (Math.max(...minors) > 17) fail(`${addon} needs glibc 2.${Math.max(...minors)}; at most 2.17 is allowed`)
+}
+
+/**
+ * Packs the root and some platforms, of which `addons` names the binaries, and checks what is in the tarballs.
+ * Returns their paths. A dry run is content with a binary that needs a newer glibc.
+ */
+export function pack(addons, { dry = false } = {}) {
+  rmSync(PACK, { recursive: true, force: true })
+  mkdirSync(join(STAGE, 'artifacts'), { recursive: true })
+  for (const part of ['dist', 'native/binding.js', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
+    cpSync(join(ROOT, part), join(STAGE, part), { recursive: true })
+  }
+  // napi refuses to go on where a target has no binary, so it is told of those there are.
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  manifest.napi.targets = Object.keys(addons).map((platform) => PLATFORMS[platform])
+  writeFileSync(join(STAGE, 'package.json'), JSON.stringify(manifest, null, 2))
+  for (const [platform, addon] of Object.entries(addons)) {
+    cpSync(join(ROOT, 'npm', platform), join(STAGE, 'npm', platform), { recursive: true })
+    copyFileSync(join(ROOT, 'LICENSE'), join(STAGE, 'npm', platform, 'LICENSE'))
+    copyFileSync(addon, join(STAGE, 'artifacts', `memmap.${platform}.node`))
+    if (platform.endsWith('-gnu') && !dry) checkGlibc(addon)
+  }
+  npx('@napi-rs/cli', ['artifacts', '--cwd', STAGE, '--output-dir', 'artifacts', '--npm-dir', 'npm'], { stdio: 'pipe' })
+  npx('@napi-rs/cli', ['pre-publish', '--cwd', STAGE, '--npm-dir', 'npm', '--skip-optional-publish'], { stdio: 'pipe' })
+  const root = npmPack(STAGE)
+  checkRoot(root)
+  console.log(`memmap: ${root.files.length} files, ${root.size} bytes packed`)
+  const tarballs = { root: root.path }
+  for (const platform of Object.keys(addons)) {
+    const packed = npmPack(join(STAGE, 'npm', platform))
+    console.log(`@memmap/binding-${platform}: ${checkBinary(platform, packed)} bytes, ${packed.size} packed`)
+    tarballs[platform] = packed.path
+  }
+  const { optionalDependencies } = JSON.parse(readFileSync(join(STAGE, 'package.json'), 'utf8'))
+  const listed = Object.keys(optionalDependencies ?? {}).sort()
+  const wanted = Object.keys(addons).map((platform) => `@memmap/binding-${platform}`)
+  if (String(listed) !== String(wanted.sort())) fail(`the package depends on ${listed.join(', ') || 'no binary'}`)
+  return tarballs
+}
+
+/** The folder where the tools for other platforms are, if it is there. */
+export function crossTools() {
+  const folder = process.env.MEMMAP_CROSS ?? join(ROOT, '..', 'shared', 'cross')
+  return existsSync(join(folder, 'cross')) ? folder : undefined
+}
