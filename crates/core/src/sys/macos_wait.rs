@@ -58,7 +58,7 @@ pub(super) fn wait_support() -> Support {
 
 /// Nothing is kept from one wait to the next.
 #[derive(Debug, Default)]
-pub struct Meetings;
+pub struct Meetings {}
 
 /// Where those who wait for a word meet: its page.
 #[derive(Debug)]
