@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use memmap_core::wait::waiter::{self, Key};
 use memmap_core::wait::{Outcome, Word};
-use memmap_core::{Error, Region};
+use memmap_core::Region;
 use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Result, Status};
+use napi::{Env, JsValue, Result, Status};
 use napi_derive::napi;
 
 use crate::array_buffer::Raw;
 use crate::errors::{call, call_js, to_js};
-use crate::{event_loop, regions};
+use crate::event_loop::{self, Ended};
+use crate::regions;
 
-/// What an isolate is told of a wait that has ended: its number, and why where it failed.
-type Ended = (u32, Option<Error>);
 type Listener = ThreadsafeFunction<Ended, (), FnArgs<(u32, Option<Raw>)>, Status, false, true>;
 
 /// The isolate of this thread. What it waits for goes with it.
@@ -49,6 +48,7 @@ fn owner() -> u64 {
 #[napi(ts_args_type = "listener: (number: number, failure: Error | null | undefined) => void")]
 pub fn on_wait_ended(env: Env, listener: Function<'_, FnArgs<(u32, Option<Raw>)>, ()>) -> Result<()> {
     call_js(env, || {
+        let function = listener.raw();
         let builder = listener.build_threadsafe_function::<Ended>().callee_handled::<false>().weak::<true>();
         let listener = builder.build_callback(|context| {
             let (number, error) = context.value;
@@ -56,7 +56,7 @@ pub fn on_wait_ended(env: Env, listener: Function<'_, FnArgs<(u32, Option<Raw>)>
             Ok(FnArgs::from((number, failure)))
         })?;
         OWNER.with(|owner| *owner.listener.borrow_mut() = Some(Arc::new(listener)));
-        event_loop::listen(env, owner());
+        event_loop::listen(env, owner(), function);
         Ok(())
     })
 }
@@ -88,16 +88,17 @@ pub fn begin_wait(env: Env, number: u32, region: f64, offset: f64, expected: i32
     call(env, || {
         let listener = OWNER.with(|owner| owner.listener.borrow().clone());
         let done = Box::new(move |outcome: memmap_core::Result<()>| {
+            let Some(ended) = event_loop::note((number, outcome.err())) else { return };
             if let Some(listener) = listener {
                 // Where the isolate has ended meanwhile, nobody is left to be told.
-                listener.call((number, outcome.err()), ThreadsafeFunctionCallMode::NonBlocking);
+                listener.call(ended, ThreadsafeFunctionCallMode::NonBlocking);
             }
         });
         let key = Key { owner: owner(), number };
         let begun = regions::with(region, |found| {
             waiter::begin(key, region as u64, found, offset as u64, expected.cast_unsigned(), done)
         });
-        event_loop::look();
+        event_loop::carry_out();
         begun
     })
 }
@@ -109,7 +110,7 @@ pub fn give_up_wait(env: Env, number: u32) -> Result<bool> {
         // Somebody may have called just now.
         event_loop::look();
         let given_up = waiter::give_up(Key { owner: owner(), number });
-        event_loop::look();
+        event_loop::carry_out();
         Ok(given_up)
     })
 }
@@ -117,11 +118,11 @@ pub fn give_up_wait(env: Env, number: u32) -> Result<bool> {
 /// A region is about to be closed.
 pub fn region_closed(number: f64) {
     waiter::region_closed(owner(), number as u64);
-    event_loop::look();
+    event_loop::carry_out();
 }
 
 /// A region was mapped anew.
 pub fn region_moved(number: f64, region: &mut Region) {
     waiter::region_moved(owner(), number as u64, region);
-    event_loop::look();
+    event_loop::carry_out();
 }

@@ -75,14 +75,19 @@ impl Ring {
 
     /// Takes what has happened, without waiting for it.
     pub fn collect(&mut self, events: &mut Vec<(u64, Event)>) {
-        let mut count = 0_u64;
-        // Before the answers: whoever is called after this makes it readable again.
-        // SAFETY: eight bytes of ours, as eventfd(2) wants them; it may say that there is nothing.
-        unsafe { libc::read(self.descriptor(), (&raw mut count).cast(), size_of::<u64>()) };
-        // The kernel puts answers into the queue only when it is asked to.
-        // SAFETY: no argument is an address.
-        let _ = unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, GET_EVENTS, None) };
-        self.take(events);
+        loop {
+            // The kernel puts answers into the queue only when it is asked to, and makes the descriptor readable for that, too.
+            // SAFETY: no argument is an address.
+            let _ = unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, GET_EVENTS, None) };
+            self.take(events);
+            let mut count = 0_u64;
+            // SAFETY: eight bytes of ours, as eventfd(2) wants them; it may say that there is nothing.
+            unsafe { libc::read(self.descriptor(), (&raw mut count).cast(), size_of::<u64>()) };
+            // Who is called from now on makes it readable again; who was before has set this flag first.
+            if !self.ring.submission().taskrun() {
+                return;
+            }
+        }
     }
 
     fn take(&mut self, events: &mut Vec<(u64, Event)>) {
@@ -163,7 +168,13 @@ impl Ring {
 
 fn ring(entries: u32, answers: u32) -> Option<IoUring> {
     let mut builder = IoUring::builder();
-    let ring = builder.setup_single_issuer().setup_defer_taskrun().setup_cqsize(answers).build(entries).ok()?;
+    let ring = builder
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_taskrun_flag()
+        .setup_cqsize(answers)
+        .build(entries)
+        .ok()?;
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe).ok()?;
     probe.is_supported(opcode::FutexWait::CODE).then_some(ring)

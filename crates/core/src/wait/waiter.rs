@@ -258,38 +258,39 @@ impl Desk {
         self.queue.descriptor()
     }
 
-    /// Carries out orders, and says how waits ended.
-    pub fn look(&mut self) {
-        loop {
-            for order in table().desks.get_mut(&self.owner).map(std::mem::take).unwrap_or_default() {
-                match order {
-                    Order::Begin(number, put) => {
-                        self.queue.begin(number, &put.word, put.expected);
-                        self.puts.insert(number, put);
-                    }
-                    Order::End(number) if self.puts.contains_key(&number) => self.queue.end(number),
-                    Order::End(_) => {}
+    /// Carries out what was ordered: the system has it then.
+    pub fn carry_out(&mut self) {
+        for order in table().desks.get_mut(&self.owner).map(std::mem::take).unwrap_or_default() {
+            match order {
+                Order::Begin(number, put) => {
+                    self.queue.begin(number, &put.word, put.expected);
+                    self.puts.insert(number, put);
                 }
-            }
-            self.queue.submit();
-            let mut events = Vec::new();
-            self.queue.collect(&mut events);
-            if events.is_empty() {
-                return;
-            }
-            for (number, event) in events {
-                if let Some(put) = self.puts.remove(&number) {
-                    answer(number, &put, event);
-                }
+                Order::End(number) if self.puts.contains_key(&number) => self.queue.end(number),
+                Order::End(_) => {}
             }
         }
+        self.queue.submit();
+    }
+
+    /// Says how waits ended that have.
+    pub fn look(&mut self) {
+        let mut events = Vec::new();
+        self.queue.collect(&mut events);
+        for (number, event) in events {
+            if let Some(put) = self.puts.remove(&number) {
+                answer(number, &put, event);
+            }
+        }
+        self.carry_out();
     }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
         end_owner(self.owner);
-        // What is called until the kernel knows is somebody else's.
+        self.carry_out();
+        // Who is called until the system knows is somebody else.
         self.look();
         table().desks.remove(&self.owner);
     }
