@@ -83,9 +83,11 @@ async function askAwaiting(memory: SharedMemory): Promise<number> {
   return ROUNDS
 }
 
+const nobody = (): void => {}
+
 /** Calls `send` so often, each time when the answer to the last one has come. */
 function inTurn(hear: (heard: () => void) => void, send: () => void): Contender {
-  let heard = (): void => {}
+  let heard = nobody
   hear(() => heard())
   return () =>
     timedAsync(ROUNDS, () => {

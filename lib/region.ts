@@ -509,8 +509,11 @@ export abstract class Region extends Searching implements Disposable {
   }
 
   /**
-   * As {@link wait}, without standing still: any number of waits share one thread. A wait keeps the process alive, as every
-   * promise of this package does; it goes on when the region is mapped anew (`resize`, `refresh`, `protect`).
+   * As {@link wait}, without standing still, and without a thread for each: any number of them. A wait keeps the process alive,
+   * as every promise of this package does, and goes on when the region is mapped anew (`resize`, `refresh`, `protect`).
+   *
+   * On Linux with io_uring, and on Windows, each call is told to just the waits it was meant for. Where a container or an older
+   * kernel has no io_uring, and on macOS, a wait is only sure to end if its word is another one when it is called: store first.
    *
    * @param options `timeout` as for {@link wait}, and a `signal` that gives the wait up.
    * @throws (rejects) as {@link wait}; `ERR_REGION_CLOSED` where the region is closed meanwhile; `ERR_OUT_OF_RANGE` where
@@ -524,7 +527,7 @@ export abstract class Region extends Searching implements Disposable {
    * console.log(await memory.waitAsync(0, seen, { timeout: 1000 }))
    * ```
    */
-  async waitAsync(offset: number, expected: number, options?: Waiting): Promise<WaitResult> {
+  waitAsync(offset: number, expected: number, options?: Waiting): Promise<WaitResult> {
     return waitElsewhere(this[MEMORY], offset, expected, options)
   }
 

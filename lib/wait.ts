@@ -91,7 +91,7 @@ function listen(): void {
 /** How a wait that was begun ends: also by its time or its signal. */
 function outcome(number: number, timeout: number, signal: AbortSignal | undefined): Promise<WaitResult | Error> {
   return new Promise((resolve, reject) => {
-    const deadline = performance.now() + timeout
+    const deadline = timeout === Infinity ? Infinity : performance.now() + timeout
     let timer: NodeJS.Timeout | undefined
     const end = (): void => {
       clearTimeout(timer)
