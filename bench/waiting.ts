@@ -7,7 +7,7 @@ import { join } from 'node:path'
 
 import { SharedMemory } from 'memmap'
 
-import { beside, group, within } from './lib/group.ts'
+import { atMost, group, within } from './lib/group.ts'
 import { timed, timedAsync } from './lib/measure.ts'
 import type { Contender } from './lib/measure.ts'
 
@@ -136,19 +136,19 @@ if (role !== undefined) {
     })
     const awaiting = pair('awaiting')
     const ours = (): ReturnType<Contender> => timedAsync(ROUNDS, () => askAwaiting(awaiting))
-    const bound = 'waking two threads, twice'
+    const bound = 'waking an event loop, twice'
     await row({
       what: 'ping-pong, waitAsync + notify (Node: a pipe)',
       ours,
       node: byPipe(),
-      target: beside('node'),
+      target: atMost(1, 'node'),
       bound,
     })
     await row({
       what: 'ping-pong, waitAsync + notify (Node: process.send)',
       ours,
       node: byMessages(),
-      target: beside('node'),
+      target: atMost(1, 'node'),
       bound,
     })
     standing.close()

@@ -1,4 +1,5 @@
-//! Waits that nobody stands still for: one thread for all of them, in all isolates of the process.
+//! Waits that nobody stands still for: one thread for all of them, in all isolates of the process. An isolate whose event loop
+//! can hear of them by itself (see [`Desk`]) does what the thread would do, and needs none.
 //!
 //! The table has who waits, by the owner (an isolate) and a number of the owner's. What the thread is to do about it is left for
 //! it as orders, and then its bell is rung. Each time a wait is put before the system it gets a new number, by which the system
