@@ -200,7 +200,7 @@ fn a_wait_that_is_given_up_takes_no_call_from_others() {
     let (mut mine, mut theirs) = two(4096);
     let owner = owner();
     let mut value = 0;
-    for round in 0..200_u32 {
+    for round in 0..1000_u32 {
         let begun: Vec<_> = (0..2).map(|_| Begun::new(owner, 1, &mut mine, 0, value).unwrap()).collect();
         // Not where calls are told: then the call alone has to do.
         if !exact() || round % 2 == 0 {
@@ -208,8 +208,21 @@ fn a_wait_that_is_given_up_takes_no_call_from_others() {
             store(&theirs, 0, value);
         }
         // At once with the call, which may have chosen just that one.
+        let about_to = AtomicU32::new(0);
         let given_up = std::thread::scope(|scope| {
-            let calls = scope.spawn(|| notify(&mut theirs, 0, 1));
+            let calls = scope.spawn({
+                let (about_to, word) = (&about_to, Word::of(&mut theirs, 0).unwrap());
+                move || {
+                    about_to.store(1, Ordering::SeqCst);
+                    word.notify(1).unwrap()
+                }
+            });
+            while about_to.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            // A little later each time: between the call and the answer is a thread's waking.
+            let later = Instant::now() + Duration::from_nanos(u64::from(round % 100) * 300);
+            while Instant::now() < later {}
             let given_up = waiter::give_up(begun[0].key);
             calls.join().unwrap();
             given_up
