@@ -96,6 +96,8 @@ test('capabilities: each feature is native, emulated or absent', (t) => {
     'resizeMappedFile',
     'sealedSharedMemory',
     'sharedArrayBuffer',
+    'wait',
+    'waitAsync',
     'windowsOfReadRegions',
   ])
   t.deepEqual(capabilities(), found)

@@ -30,6 +30,7 @@ pub mod search_job;
 pub mod shared_memory;
 pub mod status;
 pub mod sys;
+pub mod wait;
 
 pub use error::{Error, Result};
 pub use mapping::{Access, Mapping, Protection};

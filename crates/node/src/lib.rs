@@ -8,6 +8,7 @@ mod array_buffer;
 mod background;
 mod bytes;
 mod errors;
+mod event_loop;
 mod fault;
 mod flush;
 mod held;
@@ -24,6 +25,7 @@ mod shared_array_buffer;
 mod shared_memory;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
+mod wait;
 
 /// Runs once, when the addon is first loaded by any thread of the process.
 #[napi_derive::module_init]
