@@ -12,6 +12,7 @@ pub mod fault;
 pub mod flush;
 pub mod guard;
 pub mod handle;
+pub mod life;
 pub mod limits;
 pub mod lines;
 mod lock_table;

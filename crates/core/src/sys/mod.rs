@@ -3,11 +3,15 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod linux_life;
+#[cfg(target_os = "linux")]
 mod linux_locks;
 #[cfg(target_os = "linux")]
 mod linux_memory;
 #[cfg(target_os = "linux")]
 pub use linux::*;
+#[cfg(target_os = "linux")]
+pub use linux_life::*;
 #[cfg(target_os = "linux")]
 pub use linux_locks::*;
 #[cfg(target_os = "linux")]
@@ -16,9 +20,13 @@ pub use linux_memory::*;
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
+mod macos_life;
+#[cfg(target_os = "macos")]
 mod macos_memory;
 #[cfg(target_os = "macos")]
 pub use macos::*;
+#[cfg(target_os = "macos")]
+pub use macos_life::*;
 #[cfg(target_os = "macos")]
 pub use macos_memory::*;
 
@@ -34,11 +42,15 @@ mod signal;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+mod unix_life;
+#[cfg(unix)]
 mod unix_locks;
 #[cfg(unix)]
 pub use posix_memory::*;
 #[cfg(unix)]
 pub use unix::*;
+#[cfg(unix)]
+pub use unix_life::*;
 #[cfg(unix)]
 pub use unix_locks::*;
 
@@ -47,6 +59,8 @@ mod windows;
 #[cfg(windows)]
 mod windows_faults;
 #[cfg(windows)]
+mod windows_life;
+#[cfg(windows)]
 mod windows_locks;
 #[cfg(windows)]
 mod windows_memory;
@@ -54,6 +68,8 @@ mod windows_memory;
 pub use windows::*;
 #[cfg(windows)]
 pub use windows_faults::*;
+#[cfg(windows)]
+pub use windows_life::*;
 #[cfg(windows)]
 pub use windows_locks::*;
 #[cfg(windows)]
