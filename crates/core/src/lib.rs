@@ -33,6 +33,7 @@ pub mod semaphore;
 pub mod shared_memory;
 pub mod status;
 pub mod sys;
+pub mod wait;
 pub mod word;
 
 pub use error::{Error, Result};

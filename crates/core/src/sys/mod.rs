@@ -9,6 +9,10 @@ mod linux_locks;
 #[cfg(target_os = "linux")]
 mod linux_memory;
 #[cfg(target_os = "linux")]
+mod linux_wait;
+#[cfg(target_os = "linux")]
+mod linux_wait_ring;
+#[cfg(target_os = "linux")]
 pub use linux::*;
 #[cfg(target_os = "linux")]
 pub use linux_life::*;
@@ -16,6 +20,8 @@ pub use linux_life::*;
 pub use linux_locks::*;
 #[cfg(target_os = "linux")]
 pub use linux_memory::*;
+#[cfg(target_os = "linux")]
+pub use linux_wait::*;
 
 #[cfg(target_os = "macos")]
 mod macos;
@@ -24,16 +30,22 @@ mod macos_life;
 #[cfg(target_os = "macos")]
 mod macos_memory;
 #[cfg(target_os = "macos")]
+mod macos_wait;
+#[cfg(target_os = "macos")]
 pub use macos::*;
 #[cfg(target_os = "macos")]
 pub use macos_life::*;
 #[cfg(target_os = "macos")]
 pub use macos_memory::*;
+#[cfg(target_os = "macos")]
+pub use macos_wait::*;
 
 #[cfg(not(target_os = "linux"))]
 mod polled_locks;
 #[cfg(not(target_os = "linux"))]
 pub use polled_locks::*;
+
+mod asking;
 
 #[cfg(unix)]
 mod posix_memory;
@@ -65,6 +77,8 @@ mod windows_locks;
 #[cfg(windows)]
 mod windows_memory;
 #[cfg(windows)]
+mod windows_wait;
+#[cfg(windows)]
 pub use windows::*;
 #[cfg(windows)]
 pub use windows_faults::*;
@@ -74,6 +88,8 @@ pub use windows_life::*;
 pub use windows_locks::*;
 #[cfg(windows)]
 pub use windows_memory::*;
+#[cfg(windows)]
+pub use windows_wait::*;
 
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 compile_error!("memmap runs on Linux, macOS and Windows");
@@ -127,4 +143,17 @@ pub struct FileMap {
     pub writable: bool,
     /// Pages that were written are this process's own.
     pub private: bool,
+}
+
+/// How a thread came back that stood still for a word.
+#[derive(Debug)]
+pub enum Slept {
+    /// Somebody called.
+    Woken,
+    /// The word was another one when the system looked.
+    Differs,
+    /// Nobody called in time.
+    TimedOut,
+    /// The system refused.
+    Failed(std::io::Error),
 }
