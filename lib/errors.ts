@@ -85,7 +85,9 @@ export function unavailable(message: string): Error & CodedError {
 
 export function lockOverlap(): Error & CodedError {
   return coded(
-    new Error('This isolate has the mutex itself, and could not release it while it waits; release it first, or await lock()'),
+    new Error(
+      'This isolate has the mutex itself, and could not release it while it waits; release it first, or await lock()',
+    ),
     'ERR_LOCK_OVERLAP',
   )
 }

@@ -146,7 +146,10 @@ class Patience {
 }
 
 /** What an answer says is to be slept on. */
-function wordOf(place: Place, answer: number): { readonly kind: number; readonly offset: number; readonly word: number } {
+function wordOf(
+  place: Place,
+  answer: number,
+): { readonly kind: number; readonly offset: number; readonly word: number } {
   const kind = Math.floor(answer / WORD)
   const offset = place.offset + (kind === ANSWER.noneLeft ? SEQUENCE : STATE)
   return { kind, offset, word: answer | 0 }
