@@ -23,7 +23,7 @@ const WORD = 2 ** 32
 /** From then on a wait is a long one, and what is given back is handed on to those who wait. */
 const LONG_MS = 2
 /** Sleep ends after that, to look whether the owner lives. */
-const LOOK_AGAIN_MS = 25
+const LOOK_AGAIN_MS = 15
 /** Where another program has locked the whole file nobody can be woken. */
 const OBSTRUCTED_MS = 5
 /** Timers take no more; a longer wait is begun again. */
