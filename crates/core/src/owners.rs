@@ -142,8 +142,7 @@ impl Owners {
         };
         self.last = self.last.wrapping_add(1);
         let regions = vec![(number, offset)];
-        let seat =
-            Seat { kind, name: Rc::clone(&name), position, lives, id: 0, regions, remains: None, handed: None };
+        let seat = Seat { kind, name: Rc::clone(&name), position, lives, id: 0, regions, remains: None, handed: None };
         self.seats.insert(self.last, seat);
         self.places.insert((name, position), self.last);
         Ok(self.last)
@@ -213,9 +212,8 @@ impl Owners {
         let id = self.seat(number)?.id;
         let Some(remains) = Remains::of(region) else { return Err(Error::Closed) };
         let mut again = remains.map(offset + mutex::BYTES as u64)?;
-        let written = with_control(again.mapping(), offset, mutex::BYTES, |control, _| {
-            mutex::release(&control.state, id)
-        });
+        let written =
+            with_control(again.mapping(), offset, mutex::BYTES, |control, _| mutex::release(&control.state, id));
         match written {
             Ok(true) => Word::of(&mut again, offset + STATE)?.notify(1).map(drop),
             Ok(false) | Err(Error::Faulted { .. }) => Ok(()),
@@ -226,9 +224,8 @@ impl Owners {
     /// As `release`, where all regions that showed it were closed.
     pub fn release_remains(&mut self, number: u32) -> Result<()> {
         let Some((remains, offset)) = self.seat(number)?.remains.take() else { return Err(Error::Closed) };
-        let released = remains
-            .map(offset + mutex::BYTES as u64)
-            .and_then(|mut region| self.release(number, &mut region, offset));
+        let released =
+            remains.map(offset + mutex::BYTES as u64).and_then(|mut region| self.release(number, &mut region, offset));
         self.remove(number);
         released
     }
@@ -236,9 +233,8 @@ impl Owners {
     /// Leaves a mutex as if its owner had died: nobody here can give it back any more.
     pub fn forsake(&mut self, number: u32, region: &mut Region, offset: u64) -> Result<()> {
         let id = self.seat(number)?.id;
-        let ours = with_control(region.mapping(), offset, mutex::BYTES, |control, _| {
-            Ok(mutex::forsake(&control.state, id))
-        })?;
+        let ours =
+            with_control(region.mapping(), offset, mutex::BYTES, |control, _| Ok(mutex::forsake(&control.state, id)))?;
         if ours {
             Word::of(region, offset + STATE)?.notify(1)?;
         }

@@ -218,8 +218,8 @@ pub fn names<W: Word>(state: &W, records: &[Record<W>], id: u32) -> bool {
 
 /// Makes the memory a semaphore if it is fresh, and refuses what is none.
 pub fn adopt(control: &Control, records: &[Record<AtomicU32>]) -> Result<()> {
-    let used = records.iter().any(|record| Word::load(&record.count) != 0);
-    // A fresh one has an empty table.
+    // The table before the header, which is written first.
+    let used = records.iter().any(|record| Word::load(&record.owner) != 0 || Word::load(&record.count) != 0);
     if used {
         return control.verify(SEMAPHORE);
     }
