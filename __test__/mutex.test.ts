@@ -11,7 +11,7 @@ import type { MutexGuard, Region } from 'memmap'
 
 import { LENGTH, TYPED, VALUES, isInteger, isNumber, isOptions, optional } from './helpers/bad-values.ts'
 import { ending, runChild, WELL } from './helpers/child.ts'
-import { codeOf, fileWith, opened, regionWith } from './helpers/files.ts'
+import { codeOf, fileWith, opened } from './helpers/files.ts'
 import { outcome, PYTHON, soFar, Talker } from './helpers/lockers.ts'
 import { mutexProgram, OwnerProcess } from './helpers/owners.ts'
 import { freeName, kept } from './helpers/shared.ts'
@@ -27,6 +27,18 @@ const HANDED = 1 << 26
 
 function memory(t: Parameters<typeof kept>[0]): SharedMemory {
   return kept(t, SharedMemory.anonymous(65_536))
+}
+
+const descriptors = (): number => readdirSync('/proc/self/fd').length
+const heard = (worker: Worker): Promise<unknown> => new Promise((resolve) => worker.once('message', resolve))
+const ended = (worker: Worker): Promise<unknown> => new Promise((resolve) => worker.once('exit', resolve))
+const isPlace = (value: unknown): boolean => isInteger(0, LENGTH - 64)(value) && Number(value) % 8 === 0
+
+/** Why there can be no mutex in a region, which is closed. */
+function refusal(region: Region): unknown {
+  const found = codeOf(() => new Mutex(region, 0))
+  region.close()
+  return found
 }
 
 function taken(guard: MutexGuard | null): MutexGuard {
@@ -232,17 +244,12 @@ test('what was handed on is left to those who wait, and taken when nobody does',
 
 test('memory that nobody else has, that cannot be written, or has no descriptor is refused', (t) => {
   const path = fileWith(t, Buffer.alloc(8192))
-  const code = (region: Region): unknown => {
-    const found = codeOf(() => new Mutex(region, 0))
-    region.close()
-    return found
-  }
-  t.is(code(PrivateMemory.allocate(4096)), 'ERR_INVALID_STATE')
-  t.is(code(MmapFile.open(path, { access: 'copy' })), 'ERR_INVALID_STATE')
-  t.is(code(MmapFile.open(path)), 'ERR_REGION_READONLY')
-  t.is(code(MmapFile.open(path, { access: 'write', keepOpen: false })), 'ERR_INVALID_STATE')
-  t.is(code(MmapFile.open(path, { access: 'write', offset: 4 })), 'ERR_OUT_OF_RANGE')
-  t.is(code(MmapFile.open(path, { access: 'write', length: 63 })), 'ERR_OUT_OF_RANGE')
+  t.is(refusal(PrivateMemory.allocate(4096)), 'ERR_INVALID_STATE')
+  t.is(refusal(MmapFile.open(path, { access: 'copy' })), 'ERR_INVALID_STATE')
+  t.is(refusal(MmapFile.open(path)), 'ERR_REGION_READONLY')
+  t.is(refusal(MmapFile.open(path, { access: 'write', keepOpen: false })), 'ERR_INVALID_STATE')
+  t.is(refusal(MmapFile.open(path, { access: 'write', offset: 4 })), 'ERR_OUT_OF_RANGE')
+  t.is(refusal(MmapFile.open(path, { access: 'write', length: 63 })), 'ERR_OUT_OF_RANGE')
   const odd = opened(t, path, { access: 'write', offset: 4 })
   new Mutex(odd, 4).lockSync().release()
   const even = opened(t, path, { access: 'write' })
@@ -320,7 +327,6 @@ test('values that no mutex was made for are refused, and nothing is taken', asyn
   const milliseconds = optional((value) => isNumber(value) && Number(value) >= 0)
   const isSignal = optional((value) => value instanceof AbortSignal)
   for (const [label, make] of VALUES) {
-    const isPlace = (value: unknown): boolean => isInteger(0, LENGTH - 64)(value) && Number(value) % 8 === 0
     // One behind the mutex that is there, of which zeroed bytes are no part.
     const value = make()
     const at = isPlace(value) && Number(value) < 64 ? undefined : value
@@ -412,8 +418,6 @@ test("a worker that ends inside counts as dead, one that is terminated while it 
     t.teardown(async () => void (await worker.terminate()))
     return worker
   }
-  const heard = (worker: Worker): Promise<unknown> => new Promise((resolve) => worker.once('message', resolve))
-  const ended = (worker: Worker): Promise<unknown> => new Promise((resolve) => worker.once('exit', resolve))
   for (const how of ['end', 'throw', 'stay']) {
     const worker = start(how)
     worker.on('error', () => {})
@@ -471,7 +475,6 @@ test('a fault in the region: nothing is taken, nothing hangs, and releasing does
 })
 
 onLinuxAlone('regions with mutexes that come and go leave nothing behind', (t) => {
-  const descriptors = (): number => readdirSync('/proc/self/fd').length
   const path = fileWith(t, Buffer.alloc(4096))
   const round = (): void => {
     const file = MmapFile.open(path, { access: 'write' })

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { spawn } from 'node:child_process'
 
 import test from 'ava'
+import type { ExecutionContext } from 'ava'
 import { Semaphore, SharedMemory } from 'memmap'
 import type { Region } from 'memmap'
 
@@ -16,7 +17,7 @@ import { trials } from './helpers/trials.ts'
 
 const program = (name: string): string => fileURLToPath(new URL(`./fixtures/semaphore/${name}.mjs`, import.meta.url))
 
-async function holder(t: Parameters<typeof kept>[0], name: string, permits: number): Promise<Talker> {
+async function holder(t: ExecutionContext, name: string, permits: number): Promise<Talker> {
   const talker = new Talker(t, process.execPath, [program('holder'), name, String(permits)])
   t.is(await talker.hears(), 'ready')
   return talker

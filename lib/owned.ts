@@ -8,7 +8,7 @@ import { invalidArgType, lockTimeout, outOfRange, regionClosed } from './errors.
 import type { Memory } from './memory.ts'
 import { Region } from './region.ts'
 import { MEMORY } from './scalar-access.ts'
-import { wait, waitAsync } from './wait.ts'
+import { waitElsewhere } from './wait.ts'
 
 /** How one tries: as the addon knows it. */
 export const MANNER = { waits: 1, slept: 2, starves: 4, asks: 8 } as const
@@ -175,7 +175,7 @@ export function takeSync<T>(place: Place, timeout: number, what: string, attempt
     if (kind === ANSWER.own) throw own()
     const milliseconds = patience.sleep(what)
     if (kind === ANSWER.obstructed) Atomics.wait(never, 0, 0, Math.min(milliseconds, OBSTRUCTED_MS))
-    else wait(place.memory, offset, word, { timeout: milliseconds })
+    else native.wait(place.memory.region, offset, word, milliseconds)
   }
 }
 
@@ -201,7 +201,7 @@ export async function take<T>(
       const { kind, offset, word } = wordOf(place, answer)
       if (kind === ANSWER.own) await pause(turn, timeout === Infinity ? Infinity : patience.left(what), signal)
       else if (kind === ANSWER.obstructed) await pause(turn, Math.min(patience.sleep(what), OBSTRUCTED_MS), signal)
-      else await waitAsync(memory, offset, word, { timeout: patience.sleep(what), signal })
+      else await waitElsewhere(memory, offset, word, { timeout: patience.sleep(what), signal })
     }
   } catch (error) {
     // It may have been us who was woken, and now nobody looks.
@@ -255,6 +255,6 @@ export function untilDone(place: Place, longest: number, attempt: (manner: numbe
     const ended = kind !== ANSWER.busy && kind !== ANSWER.obstructed
     if (ended || performance.now() - begun > longest) return answer
     if (kind === ANSWER.obstructed) Atomics.wait(never, 0, 0, OBSTRUCTED_MS)
-    else wait(place.memory, offset, word, { timeout: slept ? LOOK_AGAIN_MS : LONG_MS })
+    else native.wait(place.memory.region, offset, word, slept ? LOOK_AGAIN_MS : LONG_MS)
   }
 }
