@@ -8,6 +8,7 @@ mod array_buffer;
 mod background;
 mod bytes;
 mod errors;
+mod event_loop;
 mod fault;
 mod flush;
 mod held;
