@@ -405,6 +405,13 @@ withPython(
   },
 )
 
+test('a guard is enough to keep the memory it gives back', async (t) => {
+  const name = freeName(t)
+  kept(t, SharedMemory.create(name, 4096))
+  const child = await runChild('mutex/guard-alone.mjs', [name], { nodeArgs: ['--expose-gc'] })
+  t.deepEqual(ending(child), WELL)
+})
+
 test('a guard that is lost is given up when it is collected, and the next owner is told', async (t) => {
   const child = await runChild('mutex/forgotten.mjs', [], { nodeArgs: ['--expose-gc', '--no-warnings'] })
   t.deepEqual(ending(child), WELL)

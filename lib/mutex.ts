@@ -143,10 +143,11 @@ export class Mutex {
     try {
       this.#memory.verify()
     } catch (error) {
-      Atomics.compareExchange(words, 0, id, 0)
+      // Another page of the region had vanished: nobody will hear that this one is ours.
+      if (Atomics.compareExchange(words, 0, id, 0) !== id) native.releaseMutex(this.#owned.number, false)
       throw error
     }
-    return new Guard(this.#owned, words, false)
+    return new Guard(this.#place, words, false)
   }
 
   #attempt(manner: number): { readonly taken: MutexGuard } | number {
@@ -156,7 +157,7 @@ export class Mutex {
     if (owned.id === 0) owned.id = native.ownerOf(owned.number)
     const kind = kindOf(answer)
     if (kind > ANSWER.abandoned) return answer
-    return { taken: new Guard(owned, words, kind === ANSWER.abandoned) }
+    return { taken: new Guard(this.#place, words, kind === ANSWER.abandoned) }
   }
 
   /** Throws where the region is closed, and else gives that back. */
@@ -189,15 +190,16 @@ export class Mutex {
 
 class Guard implements MutexGuard {
   readonly abandoned: boolean
-  readonly #owned: Owned
+  /** Also so that nobody collects the memory, which the words would outlive. */
+  readonly #place: Place
   readonly #words: Int32Array
   #released = false
 
-  constructor(owned: Owned, words: Int32Array, abandoned: boolean) {
-    this.#owned = owned
+  constructor(place: Place, words: Int32Array, abandoned: boolean) {
+    this.#place = place
     this.#words = words
     this.abandoned = abandoned
-    owned.held = true
+    place.owned.held = true
     releaseWhenCollected(this)
   }
 
@@ -209,7 +211,7 @@ class Guard implements MutexGuard {
     if (this.#released) return
     this.#released = true
     released(this)
-    const owned = this.#owned
+    const { owned } = this.#place
     owned.held = false
     const { id } = owned
     const words = this.#words
@@ -223,7 +225,7 @@ class Guard implements MutexGuard {
   }
 
   [WATCHED](): Watched {
-    return { id: this.#owned.number, kind: 'mutex', what: 'a mutex' }
+    return { id: this.#place.owned.number, kind: 'mutex', what: 'a mutex' }
   }
 
   [inspect.custom](_depth: number, options: object): string {

@@ -26,8 +26,8 @@ const LONG_MS = 2
 const LOOK_AGAIN_MS = 15
 /** Where another program has locked the whole file nobody can be woken. */
 const OBSTRUCTED_MS = 5
-/** Timers take no more; a longer wait is begun again. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+/** So often one that waits for its own isolate looks whether the region is still open. */
+const LOOK_AT_REGION_MS = 50
 
 const never = new Int32Array(new SharedArrayBuffer(4))
 
@@ -193,9 +193,12 @@ export async function take<T>(
   const turn: Turn = { wake: () => {} }
   turns.push(turn)
   try {
-    while (turns[0] !== turn) await pause(turn, timeout === Infinity ? Infinity : patience.left(what), signal)
     for (;;) {
       if (memory.closed) throw regionClosed()
+      if (turns[0] !== turn) {
+        await pause(turn, timeout === Infinity ? Infinity : patience.left(what), signal)
+        continue
+      }
       const answer = owned.held ? ANSWER.own * WORD : attempt(patience.manner)
       if (typeof answer !== 'number') return answer.taken
       const { kind, offset, word } = wordOf(place, answer)
@@ -241,7 +244,9 @@ function pause(turn: Turn, milliseconds: number, signal: AbortSignal | undefined
       end()
       resolve()
     }
-    if (milliseconds !== Infinity) timer = setTimeout(turn.wake, Math.min(Math.ceil(milliseconds), LONGEST_TIMER_MS))
+    // In any case to look whether the region was closed.
+    timer = setTimeout(turn.wake, Math.min(Math.ceil(milliseconds), LOOK_AT_REGION_MS))
+    if (milliseconds === Infinity) timer.unref()
     signal?.addEventListener('abort', aborted, { once: true })
   })
 }

@@ -131,13 +131,13 @@ fn exclusion(threads: u32, rounds: usize, bound: usize) {
 
 #[test]
 fn of_two_threads_one_is_inside_and_none_sleeps_for_ever() {
-    exclusion(2, 3, 6);
+    exclusion(2, 3, 5);
 }
 
 #[test]
 fn of_three_threads_one_is_inside_and_none_sleeps_for_ever() {
-    exclusion(3, 1, 5);
-    exclusion(3, 2, 3);
+    exclusion(3, 1, 4);
+    exclusion(3, 2, 2);
 }
 
 /// Where an owner dies.
@@ -336,7 +336,7 @@ fn permits(threads: u32, permits: u32, bound: usize) {
 #[test]
 fn no_more_than_the_permits_are_inside_and_none_sleeps_for_ever() {
     permits(2, 1, 4);
-    permits(3, 1, 3);
+    permits(3, 1, 2);
     permits(3, 2, 2);
 }
 
