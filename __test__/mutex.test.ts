@@ -155,11 +155,11 @@ test('a wait is given up: by its time, by its signal, and by the end of the regi
   const ends = [mutex.lock(), mutex.lock({ timeout: 10_000 }), mutex.lock()].map(outcome)
   t.is(await soFar(Promise.race(ends), 5), 'pending')
   region.close()
-  again.release()
   t.deepEqual(
     await Promise.all(ends),
     Array.from({ length: 3 }, () => 'ERR_REGION_CLOSED'),
   )
+  again.release()
 })
 
 test('each method of a mutex of a closed region throws', async (t) => {
