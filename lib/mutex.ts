@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import * as native from '#binding'
 
 import * as args from './arguments.ts'
-import { lockOverlap, lockTimeout } from './errors.ts'
+import { illegalConstructor, lockOverlap, lockTimeout } from './errors.ts'
 import type { Waiting } from './file-lock.ts'
 import { releaseWhenCollected, released, WATCHED } from './forgotten-locks.ts'
 import type { Watched } from './forgotten-locks.ts'
@@ -17,6 +17,7 @@ import type { Region } from './region.ts'
 
 /** As `BYTES` of crates/core/src/mutex.rs. */
 const BYTES = 64
+const OURS = Symbol('memmap.guard')
 const NO_WORDS = new Int32Array(0)
 
 /** What one has who is alone in the critical section. */
@@ -147,7 +148,7 @@ export class Mutex {
       if (Atomics.compareExchange(words, 0, id, 0) !== id) native.releaseMutex(this.#owned.number, false)
       throw error
     }
-    return new Guard(this.#place, words, false)
+    return new Guard(OURS, this.#place, words, false)
   }
 
   #attempt(manner: number): { readonly taken: MutexGuard } | number {
@@ -157,7 +158,7 @@ export class Mutex {
     if (owned.id === 0) owned.id = native.ownerOf(owned.number)
     const kind = kindOf(answer)
     if (kind > ANSWER.abandoned) return answer
-    return { taken: new Guard(this.#place, words, kind === ANSWER.abandoned) }
+    return { taken: new Guard(OURS, this.#place, words, kind === ANSWER.abandoned) }
   }
 
   /** Throws where the region is closed, and else gives that back. */
@@ -195,7 +196,8 @@ class Guard implements MutexGuard {
   readonly #words: Int32Array
   #released = false
 
-  constructor(place: Place, words: Int32Array, abandoned: boolean) {
+  constructor(key: typeof OURS, place: Place, words: Int32Array, abandoned: boolean) {
+    if (key !== OURS) throw illegalConstructor('mutex.lock()')
     this.#place = place
     this.#words = words
     this.abandoned = abandoned

@@ -38,7 +38,7 @@ impl Mapping {
             ));
         }
         let address = self.address(start);
-        if (address as usize) % 8 != 0 {
+        if !(address as usize).is_multiple_of(8) {
             return Err(Error::OutOfRange(format!(
                 "The value of \"offset\" is out of range. It must be at a multiple of 8 bytes in memory. Received {offset}"
             )));
