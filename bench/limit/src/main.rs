@@ -21,6 +21,7 @@ use regex::bytes::RegexBuilder;
 #[cfg(target_os = "linux")]
 mod futexes;
 mod locks;
+mod mutex;
 mod shared;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -114,6 +115,8 @@ fn run(words: &[&str], kept: &mut Kept) -> Answer {
         ["lock-pairs", path, times] => locks::pairs(path, times.parse()?),
         ["lock-opens", path, times] => locks::opens(path, times.parse()?),
         ["lock-wait", path] => locks::wait(path),
+        ["mutex-pairs", path, times] => mutex::pairs(path, times.parse()?),
+        ["mutex-contended", path, times] => mutex::contended(path, times.parse()?),
         _ => Err("no such command".into()),
     }
 }

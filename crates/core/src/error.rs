@@ -40,6 +40,8 @@ pub enum Error {
     InvalidPattern(String),
     /// The region was opened in a way that rules the call out.
     InvalidState(String),
+    /// What lies in shared memory is not what it should be: somebody else's, of another version, or overwritten.
+    SharedStateInvalid(String),
     /// This system, or this file system, has no such locks.
     LockUnsupported(String),
     /// A wait for a lock that could never end: this thread has it itself, and would be blocked.
@@ -118,6 +120,7 @@ impl Error {
             Self::InvalidName(_) | Self::InvalidPattern(_) => "ERR_INVALID_ARG_VALUE",
             Self::InvalidState(_) => "ERR_INVALID_STATE",
             Self::Unavailable(_) => "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM",
+            Self::SharedStateInvalid(_) => "ERR_SHARED_STATE_INVALID",
             Self::LockUnsupported(_) => "ERR_LOCK_UNSUPPORTED",
             Self::LockOverlap => "ERR_LOCK_OVERLAP",
             Self::Deadlock => "EDEADLK",
@@ -176,6 +179,7 @@ impl fmt::Display for Error {
             | Self::InvalidState(message)
             | Self::InvalidName(message)
             | Self::InvalidPattern(message)
+            | Self::SharedStateInvalid(message)
             | Self::LockUnsupported(message) => f.write_str(message),
             Self::ZeroCopyUnavailable(why) => write!(
                 f,

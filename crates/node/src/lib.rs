@@ -15,6 +15,7 @@ mod held;
 mod limits;
 mod mappings;
 mod mmap_file;
+mod mutex;
 mod pattern;
 mod private_memory;
 mod range_lock;

@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod linux_life;
+#[cfg(target_os = "linux")]
 mod linux_locks;
 #[cfg(target_os = "linux")]
 mod linux_memory;
@@ -13,6 +15,8 @@ mod linux_wait_ring;
 #[cfg(target_os = "linux")]
 pub use linux::*;
 #[cfg(target_os = "linux")]
+pub use linux_life::*;
+#[cfg(target_os = "linux")]
 pub use linux_locks::*;
 #[cfg(target_os = "linux")]
 pub use linux_memory::*;
@@ -22,11 +26,15 @@ pub use linux_wait::*;
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
+mod macos_life;
+#[cfg(target_os = "macos")]
 mod macos_memory;
 #[cfg(target_os = "macos")]
 mod macos_wait;
 #[cfg(target_os = "macos")]
 pub use macos::*;
+#[cfg(target_os = "macos")]
+pub use macos_life::*;
 #[cfg(target_os = "macos")]
 pub use macos_memory::*;
 #[cfg(target_os = "macos")]
@@ -50,11 +58,15 @@ mod signal;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+mod unix_life;
+#[cfg(unix)]
 mod unix_locks;
 #[cfg(unix)]
 pub use posix_memory::*;
 #[cfg(unix)]
 pub use unix::*;
+#[cfg(unix)]
+pub use unix_life::*;
 #[cfg(unix)]
 pub use unix_locks::*;
 
@@ -62,6 +74,8 @@ pub use unix_locks::*;
 mod windows;
 #[cfg(windows)]
 mod windows_faults;
+#[cfg(windows)]
+mod windows_life;
 #[cfg(windows)]
 mod windows_locks;
 #[cfg(windows)]
@@ -72,6 +86,8 @@ mod windows_wait;
 pub use windows::*;
 #[cfg(windows)]
 pub use windows_faults::*;
+#[cfg(windows)]
+pub use windows_life::*;
 #[cfg(windows)]
 pub use windows_locks::*;
 #[cfg(windows)]
