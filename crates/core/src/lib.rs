@@ -25,10 +25,12 @@ pub mod private_memory;
 pub mod range_lock;
 pub mod region;
 pub mod residency;
+pub mod ring;
 pub mod search;
 pub mod search_job;
 pub mod shared_memory;
 pub mod status;
+mod sync;
 pub mod sys;
 
 pub use error::{Error, Result};

@@ -1,0 +1,2 @@
+//! A bounded ring of records in shared memory.
+pub mod queue;
