@@ -1,2 +1,10 @@
-//! A bounded ring of records in shared memory.
+//! A bounded ring of records in shared memory, for any number of producers and consumers.
+//!
+//! The algorithm is in [`queue`], which knows no mapping; [`member`] is one participant's part of a ring in a region.
+
+#[cfg(not(loom))]
+mod member;
 pub mod queue;
+
+#[cfg(not(loom))]
+pub use member::*;

@@ -306,9 +306,7 @@ fn producer_dies(step: Step) {
 
 #[test]
 fn a_producer_that_dies_at_any_step_takes_nobody_with_it() {
-    for step in
-        [Step::Claimed, Step::Reserved, Step::TailMoved, Step::Written, Step::Committed]
-    {
+    for step in [Step::Claimed, Step::Reserved, Step::TailMoved, Step::Written, Step::Committed] {
         producer_dies(step);
     }
 }

@@ -364,12 +364,7 @@ impl Queue<'_> {
 
     /// Pops a record of at most `room` bytes, which `read` takes from their place. A consumer that dies in the middle takes
     /// the record with it: nobody gets it twice.
-    pub fn pop<W: World>(
-        &self,
-        call: &Call<'_, W>,
-        room: usize,
-        read: impl FnMut(Place),
-    ) -> Result<Popped, Broken> {
+    pub fn pop<W: World>(&self, call: &Call<'_, W>, room: usize, read: impl FnMut(Place)) -> Result<Popped, Broken> {
         let mut claimed = false;
         let popped = self.try_pop(call, room, &mut claimed, read);
         if claimed && !matches!(popped, Ok(Popped::Out(_) | Popped::Died)) {
