@@ -19,6 +19,7 @@ import {
 } from './errors.ts'
 import { faultOfRegion } from './faults.ts'
 import type { Fault } from './faults.ts'
+import type { Waiting } from './file-lock.ts'
 import { PROTECTIONS } from './memory.ts'
 import type { Memory, Protection } from './memory.ts'
 import { prefetch } from './prefetch.ts'
@@ -28,6 +29,8 @@ import { MEMORY } from './scalar-access.ts'
 import { OURS as OUR_SCAN, Scan } from './scan.ts'
 import { Searching } from './searching.ts'
 import type { Access, Bytes, Range } from './types.ts'
+import { notify, wait, waitAsync } from './wait.ts'
+import type { WaitResult } from './wait.ts'
 import { Windows } from './windows.ts'
 
 /** Lets only this package make regions. @internal */
@@ -477,6 +480,71 @@ export abstract class Region extends Searching implements Disposable {
    */
   sharedArrayBuffer(): SharedArrayBuffer {
     return native.sharedArrayBuffer(this[MEMORY].region)
+  }
+
+  /**
+   * Stands still while a 32-bit word of the region is the expected one, until somebody calls `notify` for it: another
+   * process, worker or mapping of the same file or shared memory. For workers and scripts; a worker that waits can be terminated.
+   * As with `Atomics.wait`: store first, then notify, and look at the word again after `'ok'`.
+   *
+   * @param offset a multiple of 4 bytes in memory.
+   * @param expected as a signed 32-bit number, in this computer's order of bytes (`readInt32LE`).
+   * @param options `timeout`: milliseconds, by default for ever; 0 only looks.
+   * @returns `'not-equal'` if the word is another one now, `'timed-out'` if the time is over, else `'ok'`: somebody has called,
+   * or the word was seen to be another one since. A call that leaves the word as it is may be missed.
+   * @throws `ERR_OUT_OF_RANGE` for an offset outside, or at no multiple of 4; `ERR_INVALID_STATE` for `'copy'` regions and
+   * `PrivateMemory`, which are nobody else's, and for `'read'` regions without a descriptor; `ERR_REGION_FAULTED`;
+   * `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` before macOS 14.4.
+   * @example
+   * ```ts
+   * import { SharedMemory } from 'memmap'
+   *
+   * const memory = SharedMemory.openOrCreate('bell', 4096)
+   * const seen = memory.readInt32LE(0)
+   * console.log(memory.wait(0, seen, { timeout: 1000 })) // elsewhere: Atomics.add(words, 0, 1); memory.notify(0)
+   * ```
+   */
+  wait(offset: number, expected: number, options?: Pick<Waiting, 'timeout'>): WaitResult {
+    return wait(this[MEMORY], offset, expected, options)
+  }
+
+  /**
+   * As {@link wait}, without standing still: any number of waits share one thread. A wait keeps the process alive, as every
+   * promise of this package does; it goes on when the region is mapped anew (`resize`, `refresh`, `protect`).
+   *
+   * @param options `timeout` as for {@link wait}, and a `signal` that gives the wait up.
+   * @throws (rejects) as {@link wait}; `ERR_REGION_CLOSED` where the region is closed meanwhile; `ERR_OUT_OF_RANGE` where
+   * `resize` or `refresh` leaves the word outside; the signal's `reason`.
+   * @example
+   * ```ts
+   * import { SharedMemory } from 'memmap'
+   *
+   * const memory = SharedMemory.openOrCreate('bell', 4096)
+   * const seen = memory.readInt32LE(0)
+   * console.log(await memory.waitAsync(0, seen, { timeout: 1000 }))
+   * ```
+   */
+  async waitAsync(offset: number, expected: number, options?: Waiting): Promise<WaitResult> {
+    return waitAsync(this[MEMORY], offset, expected, options)
+  }
+
+  /**
+   * Calls those who wait for a word, in any process, worker or mapping; a region opened for reading may do so, too.
+   *
+   * @param count how many of them, by default all.
+   * @returns how many were called.
+   * @throws as {@link wait}.
+   * @example
+   * ```ts
+   * import { SharedMemory } from 'memmap'
+   *
+   * const memory = SharedMemory.openOrCreate('bell', 4096)
+   * Atomics.add(memory.view(Int32Array), 0, 1)
+   * console.log(memory.notify(0), 'were waiting')
+   * ```
+   */
+  notify(offset: number, count?: number): number {
+    return notify(this[MEMORY], offset, count)
   }
 
   /** The class as handles name it; what cannot be shared says so in `native.share`. @internal */

@@ -58,7 +58,9 @@ function listed(inode: number): string[] {
       const parts = /^\d+: *(-> )?(\w+) +\w+ +(\w+) +-?\d+ \w+:\w+:(\d+) (\d+) (\w+)/.exec(line)
       if (parts === null || Number(parts[4]) !== inode) return []
       const [, waits = '', family, mode, , start, end] = parts
-      return [`${waits}${family} ${mode} ${start} ${end === 'EOF' ? 'Infinity' : Number(end) + 1}`]
+      // Locks without an end stop before the bytes by which owners of mutexes are known to live.
+      const behind = end === 'EOF' || Number(end) === 2 ** 62 ? 'Infinity' : Number(end) + 1
+      return [`${waits}${family} ${mode} ${start} ${behind}`]
     })
     .sort()
 }

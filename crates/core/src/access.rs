@@ -29,6 +29,23 @@ impl Mapping {
         self.within(offset, len)
     }
 
+    /// The address of a block of words that excludes others: memory that others have too, and that may be stored to.
+    pub(crate) fn block(&self, offset: u64, len: usize) -> Result<*mut u8> {
+        let start = self.within_for_writing(offset, len)?;
+        if self.is_private() {
+            return Err(Error::InvalidState(
+                "Nobody else has this memory: mutual exclusion needs shared memory".into(),
+            ));
+        }
+        let address = self.address(start);
+        if (address as usize) % 8 != 0 {
+            return Err(Error::OutOfRange(format!(
+                "The value of \"offset\" is out of range. It must be at a multiple of 8 bytes in memory. Received {offset}"
+            )));
+        }
+        Ok(address)
+    }
+
     /// The bytes of a part of the region, for readers that stay right whatever the bytes turn into.
     ///
     /// Other processes, and views of this one, may change them at any time: a reader may get a wrong answer

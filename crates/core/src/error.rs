@@ -40,7 +40,7 @@ pub enum Error {
     InvalidPattern(String),
     /// The region was opened in a way that rules the call out.
     InvalidState(String),
-    /// What lies in shared memory is not what it was said to be, or somebody else has written there.
+    /// What lies in shared memory is not what it should be: somebody else's, of another version, or overwritten.
     SharedStateInvalid(String),
     /// This system, or this file system, has no such locks.
     LockUnsupported(String),
@@ -119,8 +119,8 @@ impl Error {
             Self::OutOfRange(_) => "ERR_OUT_OF_RANGE",
             Self::InvalidName(_) | Self::InvalidPattern(_) => "ERR_INVALID_ARG_VALUE",
             Self::InvalidState(_) => "ERR_INVALID_STATE",
-            Self::SharedStateInvalid(_) => "ERR_SHARED_STATE_INVALID",
             Self::Unavailable(_) => "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM",
+            Self::SharedStateInvalid(_) => "ERR_SHARED_STATE_INVALID",
             Self::LockUnsupported(_) => "ERR_LOCK_UNSUPPORTED",
             Self::LockOverlap => "ERR_LOCK_OVERLAP",
             Self::Deadlock => "EDEADLK",
@@ -177,9 +177,9 @@ impl fmt::Display for Error {
             Self::OutOfRange(message)
             | Self::Unavailable(message)
             | Self::InvalidState(message)
-            | Self::SharedStateInvalid(message)
             | Self::InvalidName(message)
             | Self::InvalidPattern(message)
+            | Self::SharedStateInvalid(message)
             | Self::LockUnsupported(message) => f.write_str(message),
             Self::ZeroCopyUnavailable(why) => write!(
                 f,

@@ -104,7 +104,8 @@ impl Mapping {
         self.check()
     }
 
-    fn look_at_length(&self, offset: u64, len: u64) {
+    /// Asks whether the file still has a part of the region; if not, that is a fault.
+    pub(crate) fn look_at_length(&self, offset: u64, len: u64) {
         let Some(guarded) = self.guarded() else { return };
         let Some(length) = sys::length_of_descriptor(guarded.descriptor()) else { return };
         let start = self.position() + self.lead() as u64;

@@ -86,6 +86,7 @@ pub struct Region {
     flush_failed: Arc<AtomicBool>,
     shared: Option<Shareable>,
     lock_file: Option<Arc<LockFile>>,
+    pub(crate) meetings: sys::Meetings,
 }
 
 impl Plan {
@@ -135,6 +136,7 @@ impl Region {
             flush_failed: Arc::new(AtomicBool::new(false)),
             shared: None,
             lock_file: None,
+            meetings: sys::Meetings::default(),
         }
     }
 

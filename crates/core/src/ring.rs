@@ -2,9 +2,7 @@
 //!
 //! The algorithm is in [`queue`], which knows no mapping; [`member`] is one participant's part of a ring in a region.
 
-#[cfg(not(loom))]
 mod member;
 pub mod queue;
 
-#[cfg(not(loom))]
 pub use member::*;

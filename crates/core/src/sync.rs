@@ -1,7 +1,4 @@
-//! The atomics that algorithms in shared memory are written with: the processor's, or those of loom, which tries every
-//! order in which threads could see them.
+//! The atomics that the ring's algorithm is written with: the processor's. Its models (`tests/ring_models.rs`) compile the same
+//! file with those of loom in this place.
 
-#[cfg(loom)]
-pub(crate) use loom::sync::atomic;
-#[cfg(not(loom))]
 pub(crate) use std::sync::atomic;

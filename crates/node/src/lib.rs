@@ -19,11 +19,13 @@ mod private_memory;
 mod range_lock;
 mod region;
 mod regions;
+mod ring;
 mod search;
 mod shared_array_buffer;
 mod shared_memory;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
+mod wait;
 
 /// Runs once, when the addon is first loaded by any thread of the process.
 #[napi_derive::module_init]

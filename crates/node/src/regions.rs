@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memmap_core::{Access, Error, Mapping, Protection, Region, Result};
 use napi::Env;
 
-use crate::held;
+use crate::{held, wait};
 
 /// Low bits of a number: the place in the table. The rest is raised each time the place is taken again, so
 /// that a stale number is nobody's.
@@ -112,6 +112,11 @@ pub fn adopt(region: Region, out: &mut [f64]) -> Result<f64> {
 
 /// Closes what a region showed before it was mapped anew, and describes what it shows now.
 pub fn replace(env: Env, number: f64, old: Arc<Mapping>, out: &mut [f64]) -> Result<()> {
+    // Before what they look at goes.
+    with(number, |region| {
+        wait::region_moved(number, region);
+        Ok(())
+    })?;
     // lib/memory.ts detaches its buffers after this, if the thread is not ended just in between.
     held::about_to_retire(env, &old);
     old.close();

@@ -64,8 +64,10 @@ pub struct Control {
     pub ended: AtomicU64,
     /// Records that were dropped, since who pushed them had died.
     pub dropped: AtomicU64,
-    /// How many participants there ever were: where they get their numbers.
-    pub joined: AtomicU64,
+    /// Where participants get their numbers.
+    pub joined: AtomicU32,
+    /// What tells this memory from all other where the system does not: see `life.rs`.
+    pub mark: AtomicU32,
     /// Where the next record is pushed.
     pub tail: Line<AtomicU64>,
     /// Where the next record is popped.

@@ -3,29 +3,49 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod linux_life;
+#[cfg(target_os = "linux")]
 mod linux_locks;
 #[cfg(target_os = "linux")]
 mod linux_memory;
 #[cfg(target_os = "linux")]
+mod linux_wait;
+#[cfg(target_os = "linux")]
+mod linux_wait_ring;
+#[cfg(target_os = "linux")]
 pub use linux::*;
+#[cfg(target_os = "linux")]
+pub use linux_life::*;
 #[cfg(target_os = "linux")]
 pub use linux_locks::*;
 #[cfg(target_os = "linux")]
 pub use linux_memory::*;
+#[cfg(target_os = "linux")]
+pub use linux_wait::*;
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
+mod macos_life;
+#[cfg(target_os = "macos")]
 mod macos_memory;
+#[cfg(target_os = "macos")]
+mod macos_wait;
 #[cfg(target_os = "macos")]
 pub use macos::*;
 #[cfg(target_os = "macos")]
+pub use macos_life::*;
+#[cfg(target_os = "macos")]
 pub use macos_memory::*;
+#[cfg(target_os = "macos")]
+pub use macos_wait::*;
 
 #[cfg(not(target_os = "linux"))]
 mod polled_locks;
 #[cfg(not(target_os = "linux"))]
 pub use polled_locks::*;
+
+mod asking;
 
 #[cfg(unix)]
 mod posix_memory;
@@ -34,11 +54,15 @@ mod signal;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+mod unix_life;
+#[cfg(unix)]
 mod unix_locks;
 #[cfg(unix)]
 pub use posix_memory::*;
 #[cfg(unix)]
 pub use unix::*;
+#[cfg(unix)]
+pub use unix_life::*;
 #[cfg(unix)]
 pub use unix_locks::*;
 
@@ -47,17 +71,25 @@ mod windows;
 #[cfg(windows)]
 mod windows_faults;
 #[cfg(windows)]
+mod windows_life;
+#[cfg(windows)]
 mod windows_locks;
 #[cfg(windows)]
 mod windows_memory;
+#[cfg(windows)]
+mod windows_wait;
 #[cfg(windows)]
 pub use windows::*;
 #[cfg(windows)]
 pub use windows_faults::*;
 #[cfg(windows)]
+pub use windows_life::*;
+#[cfg(windows)]
 pub use windows_locks::*;
 #[cfg(windows)]
 pub use windows_memory::*;
+#[cfg(windows)]
+pub use windows_wait::*;
 
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 compile_error!("memmap runs on Linux, macOS and Windows");
@@ -111,4 +143,17 @@ pub struct FileMap {
     pub writable: bool,
     /// Pages that were written are this process's own.
     pub private: bool,
+}
+
+/// How a thread came back that stood still for a word.
+#[derive(Debug)]
+pub enum Slept {
+    /// Somebody called.
+    Woken,
+    /// The word was another one when the system looked.
+    Differs,
+    /// Nobody called in time.
+    TimedOut,
+    /// The system refused.
+    Failed(std::io::Error),
 }

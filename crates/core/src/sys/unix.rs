@@ -26,6 +26,8 @@ pub const ENOSPC: i32 = libc::ENOSPC;
 pub const EBADF: i32 = libc::EBADF;
 /// Permission denied.
 pub const EACCES: i32 = libc::EACCES;
+/// No such address, or no page there.
+pub const EFAULT: i32 = libc::EFAULT;
 
 macro_rules! errno_table {
     ($($name:ident: $meaning:literal,)*) => {

@@ -6,34 +6,48 @@ use std::os::fd::AsRawFd;
 
 use fs4::{FileExt, TryLockError};
 
+use super::unix_life::FIRST as FIRST_OF_LIVES;
 use super::LockAccess;
 use crate::range_lock::{Extent, Kind, Mode};
 
 // macOS has them since 10.15, and its headers call them private.
 #[cfg(target_os = "macos")]
-const F_OFD_SETLK: libc::c_int = 90;
+pub(super) const F_OFD_SETLK: libc::c_int = 90;
+#[cfg(target_os = "macos")]
+pub(super) const F_OFD_GETLK: libc::c_int = 92;
 #[cfg(target_os = "linux")]
-const F_OFD_SETLK: libc::c_int = libc::F_OFD_SETLK;
+pub(super) const F_OFD_SETLK: libc::c_int = libc::F_OFD_SETLK;
+#[cfg(target_os = "linux")]
+pub(super) const F_OFD_GETLK: libc::c_int = libc::F_OFD_GETLK;
 
 /// Locks of one open file description are one to the system: what one gives back is gone for the others, too.
 pub const LOCKS_MERGE: bool = true;
 
 /// What is said of a lock that would have to wait.
-const WOULD_BLOCK: [Option<i32>; 2] = [Some(libc::EAGAIN), Some(libc::EACCES)];
+pub(super) const WOULD_BLOCK: [Option<i32>; 2] = [Some(libc::EAGAIN), Some(libc::EACCES)];
 
 pub(super) fn control(file: &File, command: libc::c_int, kind: libc::c_short, extent: Extent) -> io::Result<()> {
-    // SAFETY: a structure of plain numbers, for which zero is a value; `l_pid` must be it.
-    let mut what: libc::flock = unsafe { std::mem::zeroed() };
-    what.l_type = kind;
-    what.l_whence = libc::SEEK_SET as _;
+    let mut what = byte(kind, 0);
     what.l_start = i64::try_from(extent.start).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
-    // No length is all that may ever come.
-    what.l_len = extent.len().map_or(0, |len| i64::try_from(len).unwrap_or(0));
+    // All that may ever come, which is less than where living owners have their bytes. From there on, no length stands for it.
+    let len = extent.len().unwrap_or(FIRST_OF_LIVES.saturating_sub(extent.start));
+    what.l_len = i64::try_from(len).unwrap_or(0);
     // SAFETY: a descriptor we own, and a structure that outlives the call.
     if unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut what) } == 0 {
         return Ok(());
     }
     Err(io::Error::last_os_error())
+}
+
+/// A lock of one byte.
+pub(super) fn byte(kind: libc::c_short, start: u64) -> libc::flock {
+    // SAFETY: a structure of plain numbers, for which zero is a value; `l_pid` must be it.
+    let mut what: libc::flock = unsafe { std::mem::zeroed() };
+    what.l_type = kind;
+    what.l_whence = libc::SEEK_SET as _;
+    what.l_start = i64::try_from(start).unwrap_or(i64::MAX);
+    what.l_len = 1;
+    what
 }
 
 pub(super) fn type_of(mode: Mode) -> libc::c_short {

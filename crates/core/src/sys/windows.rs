@@ -39,6 +39,8 @@ pub const ENOSPC: i32 = win::ERROR_DISK_FULL as i32;
 pub const EBADF: i32 = win::ERROR_INVALID_HANDLE as i32;
 /// Permission denied.
 pub const EACCES: i32 = win::ERROR_ACCESS_DENIED as i32;
+/// No such address, or no page there.
+pub const EFAULT: i32 = win::ERROR_NOACCESS as i32;
 /// What libuv calls EISDIR.
 const EISDIR: i32 = win::ERROR_INVALID_FUNCTION as i32;
 

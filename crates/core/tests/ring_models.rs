@@ -1,6 +1,12 @@
 //! The ring's algorithm under loom, which runs a model once for each order in which its threads can see each other's
-//! stores: `npm run test:loom`.
-#![cfg(loom)]
+//! stores. It is the very file that the crate has, compiled with loom's atomics. Sleep has no timeouts here: a wake-up
+//! that is lost is a deadlock, which loom reports.
+
+#[path = "../src/ring/queue.rs"]
+mod queue;
+mod sync {
+    pub(crate) use loom::sync::atomic;
+}
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,7 +15,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use memmap_core::ring::queue::{
+use queue::{
     about_to_sleep, has_sleepers, Call, Control, Place, Popped, Pushed, Queue, Seat, Shape, Step, World, CELL,
 };
 
