@@ -29,7 +29,7 @@ import { MEMORY } from './scalar-access.ts'
 import { OURS as OUR_SCAN, Scan } from './scan.ts'
 import { Searching } from './searching.ts'
 import type { Access, Bytes, Range } from './types.ts'
-import { notify, wait, waitAsync } from './wait.ts'
+import { notifyWord, waitElsewhere, waitHere } from './wait.ts'
 import type { WaitResult } from './wait.ts'
 import { Windows } from './windows.ts'
 
@@ -505,7 +505,7 @@ export abstract class Region extends Searching implements Disposable {
    * ```
    */
   wait(offset: number, expected: number, options?: Pick<Waiting, 'timeout'>): WaitResult {
-    return wait(this[MEMORY], offset, expected, options)
+    return waitHere(this[MEMORY], offset, expected, options)
   }
 
   /**
@@ -525,7 +525,7 @@ export abstract class Region extends Searching implements Disposable {
    * ```
    */
   async waitAsync(offset: number, expected: number, options?: Waiting): Promise<WaitResult> {
-    return waitAsync(this[MEMORY], offset, expected, options)
+    return waitElsewhere(this[MEMORY], offset, expected, options)
   }
 
   /**
@@ -544,7 +544,7 @@ export abstract class Region extends Searching implements Disposable {
    * ```
    */
   notify(offset: number, count?: number): number {
-    return notify(this[MEMORY], offset, count)
+    return notifyWord(this[MEMORY], offset, count)
   }
 
   /** The class as handles name it; what cannot be shared says so in `native.share`. @internal */

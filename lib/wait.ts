@@ -20,10 +20,8 @@ const LONGEST_BLOCK_MS = 50
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 const [WOKEN, DIFFERENT] = [0, 1]
 
-let waits = 0
-
 /** Stands still until somebody notifies the word. */
-export function wait(memory: Memory, offset: unknown, expected: unknown, options: unknown): WaitResult {
+export function waitHere(memory: Memory, offset: unknown, expected: unknown, options: unknown): WaitResult {
   const at = args.offset('offset', offset)
   const value = args.integer('expected', expected, MOST_NEGATIVE, MOST)
   const given = args.options(options, ['timeout'])
@@ -41,8 +39,8 @@ export function wait(memory: Memory, offset: unknown, expected: unknown, options
   }
 }
 
-/** As `wait`, without standing still. */
-export async function waitAsync(
+/** As `waitHere`, without standing still. */
+export async function waitElsewhere(
   memory: Memory,
   offset: unknown,
   expected: unknown,
@@ -55,17 +53,17 @@ export async function waitAsync(
   const signal = args.signal('options.signal', given.signal)
   const region = regionWithWord(memory, at)
   signal?.throwIfAborted()
-  const number = (waits = (waits + 1) % 2 ** 32)
-  const ended = native.beginWait(number, region, at, value)
-  if (ended === null) return 'not-equal'
-  const result = await outcome(number, ended, timeout, signal)
-  // Also so that nobody collects the region, and with it the wait, before.
+  if (keepingAlive === undefined) listen()
+  const number = (last = (last + 1) % 2 ** 32)
+  if (!native.beginWait(number, region, at, value)) return 'not-equal'
+  const result = await outcome(number, timeout, signal)
+  // Asked of the region also so that nobody collects it, and with it the wait, before.
   if (result instanceof Error) throw memory.closed ? regionClosed() : result
   return result
 }
 
 /** Calls so many of those who wait for the word. */
-export function notify(memory: Memory, offset: unknown, count: unknown): number {
+export function notifyWord(memory: Memory, offset: unknown, count: unknown): number {
   const at = args.offset('offset', offset)
   const most = count === undefined || count === Infinity ? ALL : Math.min(args.offset('count', count), ALL)
   return native.notify(regionWithWord(memory, at), at, most)
@@ -79,19 +77,27 @@ function regionWithWord(memory: Memory, offset: number): number {
   return region
 }
 
+/** Those who wait in this isolate, by their numbers. */
+const waiting = new Map<number, (failure: Error | null | undefined) => void>()
+let last = 0
+/** While somebody waits the event loop is kept alive, by a timer that never does anything. */
+let keepingAlive: NodeJS.Timeout | undefined
+
+function listen(): void {
+  native.onWaitEnded((number, failure) => waiting.get(number)?.(failure))
+  keepingAlive = setInterval(() => {}, LONGEST_TIMER_MS).unref()
+}
+
 /** How a wait that was begun ends: also by its time or its signal. */
-function outcome(
-  number: number,
-  ended: Promise<Error | null>,
-  timeout: number,
-  signal: AbortSignal | undefined,
-): Promise<WaitResult | Error> {
+function outcome(number: number, timeout: number, signal: AbortSignal | undefined): Promise<WaitResult | Error> {
   return new Promise((resolve, reject) => {
     const deadline = performance.now() + timeout
     let timer: NodeJS.Timeout | undefined
     const end = (): void => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', aborted)
+      waiting.delete(number)
+      if (waiting.size === 0) keepingAlive?.unref()
     }
     const aborted = (): void => {
       // Otherwise somebody was faster, and the answer is on its way.
@@ -108,11 +114,12 @@ function outcome(
         resolve('timed-out')
       }
     }
-    signal?.addEventListener('abort', aborted, { once: true })
-    ended.then((failure) => {
+    if (waiting.size === 0) keepingAlive?.ref()
+    waiting.set(number, (failure) => {
       end()
       resolve(failure ?? 'ok')
-    }, reject)
+    })
+    signal?.addEventListener('abort', aborted, { once: true })
     if (timeout !== Infinity) arm()
   })
 }

@@ -1,36 +1,63 @@
 //! Words of regions as meeting points: what `lib/wait.ts` calls.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use memmap_core::wait::waiter::{self, Key};
 use memmap_core::wait::{Outcome, Word};
-use memmap_core::Region;
-use napi::{Env, JsValue, Result};
+use memmap_core::{Error, Region};
+use napi::bindgen_prelude::{FnArgs, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Result, Status};
 use napi_derive::napi;
 
 use crate::array_buffer::Raw;
 use crate::errors::{call, call_js, to_js};
 use crate::regions;
 
+/// What an isolate is told of a wait that has ended: its number, and why where it failed.
+type Ended = (u32, Option<Error>);
+type Listener = ThreadsafeFunction<Ended, (), FnArgs<(u32, Option<Raw>)>, Status, false, true>;
+
 /// The isolate of this thread. What it waits for goes with it.
-struct Owner(u64);
+struct Owner {
+    number: u64,
+    listener: RefCell<Option<Arc<Listener>>>,
+}
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        waiter::end_owner(self.0);
+        waiter::end_owner(self.number);
     }
 }
 
 thread_local! {
     static OWNER: Owner = {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Owner(NEXT.fetch_add(1, Ordering::Relaxed))
+        Owner { number: NEXT.fetch_add(1, Ordering::Relaxed), listener: RefCell::default() }
     };
 }
 
 fn owner() -> u64 {
-    OWNER.with(|owner| owner.0)
+    OWNER.with(|owner| owner.number)
+}
+
+/// Whom to tell of this isolate's waits: one function for all of them, since making one takes longer than most waits. It keeps
+/// nobody alive.
+#[napi(ts_args_type = "listener: (number: number, failure: Error | null | undefined) => void")]
+pub fn on_wait_ended(env: Env, listener: Function<'_, FnArgs<(u32, Option<Raw>)>, ()>) -> Result<()> {
+    call_js(env, || {
+        let builder = listener.build_threadsafe_function::<Ended>().callee_handled::<false>().weak::<true>();
+        let listener = builder.build_callback(|context| {
+            let (number, error) = context.value;
+            let failure = error.map(|error| to_js(context.env, &error).map(Raw::from)).transpose()?;
+            Ok(FnArgs::from((number, failure)))
+        })?;
+        OWNER.with(|owner| *owner.listener.borrow_mut() = Some(Arc::new(listener)));
+        Ok(())
+    })
 }
 
 /// Stands still while a word is the expected one, but no longer than so many milliseconds: 0 if somebody called or it has
@@ -54,29 +81,25 @@ pub fn notify(env: Env, region: f64, offset: f64, count: f64) -> Result<u32> {
     call(env, || regions::with(region, |region| Word::of(region, offset as u64))?.notify(count as u32))
 }
 
-/// Begins to wait for a word, under a number by which the wait may be given up: a promise of nothing or of the error to throw;
-/// none if the word is another one.
-#[napi(ts_return_type = "Promise<Error | null> | null")]
-pub fn begin_wait(env: Env, number: u32, region: f64, offset: f64, expected: i32) -> Result<Option<Raw>> {
-    call_js(env, || {
-        let key = Key { owner: owner(), number };
-        let (deferred, promise) = env.create_deferred()?;
-        let settle = move |outcome: memmap_core::Result<()>| {
-            deferred.resolve(move |env| outcome.err().map(|error| to_js(env, &error).map(Raw::from)).transpose());
-        };
-        let done = Box::new(settle.clone());
-        let begun = regions::with(region, |found| {
-            waiter::begin(key, region as u64, found, offset as u64, expected.cast_unsigned(), done)
+/// Begins to wait for a word, under a number that the listener is told, if the word is the expected one.
+#[napi]
+pub fn begin_wait(env: Env, number: u32, region: f64, offset: f64, expected: i32) -> Result<bool> {
+    call(env, || {
+        let listener = OWNER.with(|owner| owner.listener.borrow().clone());
+        let done = Box::new(move |outcome: memmap_core::Result<()>| {
+            if let Some(listener) = listener {
+                // Where the isolate has ended meanwhile, nobody is left to be told.
+                listener.call((number, outcome.err()), ThreadsafeFunctionCallMode::NonBlocking);
+            }
         });
-        if !matches!(begun, Ok(true)) {
-            // A promise that nobody settles keeps the event loop alive for ever.
-            settle(Ok(()));
-        }
-        Ok(begun?.then(|| Raw::from(promise.raw())))
+        let key = Key { owner: owner(), number };
+        regions::with(region, |found| {
+            waiter::begin(key, region as u64, found, offset as u64, expected.cast_unsigned(), done)
+        })
     })
 }
 
-/// Gives a wait up; false if it has ended, and its promise is about to be resolved.
+/// Gives a wait up; false if it has ended, and the listener is about to be told.
 #[napi]
 pub fn give_up_wait(env: Env, number: u32) -> Result<bool> {
     call(env, || Ok(waiter::give_up(Key { owner: owner(), number })))

@@ -46,8 +46,8 @@ impl Asking {
     /// Takes a wait back.
     pub fn end(&mut self, number: u64, events: &mut Vec<(u64, Event)>) {
         if let Some(at) = self.waits.iter().position(|wait| wait.number == number) {
-            self.waits.remove(at);
-            events.push((number, Event::Ended));
+            let called = self.waits.remove(at).word.meeting().leave();
+            events.push((number, if called { Event::Woken } else { Event::Ended }));
         }
     }
 
@@ -61,8 +61,11 @@ impl Asking {
         }
         // Others may have been called in the same moment, and only one is told.
         self.waits.retain(|wait| {
+            let meeting = wait.word.meeting();
             let event = match wait.word.is(wait.expected) {
+                _ if meeting.called() => Event::Woken,
                 Ok(true) => return true,
+                _ if meeting.leave() => Event::Woken,
                 Ok(false) => Event::Different,
                 Err(error) => Event::Failed(error),
             };

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
+use super::linux_wait::waits_together;
 use super::posix_memory::{lock, open_shm, set_mode, touch, unpin, Memory};
 use super::FileMap;
 use crate::advice::Advice;
@@ -224,6 +225,8 @@ pub fn capabilities() -> Vec<(&'static str, Support)> {
         ("resizeMappedFile", Native),
         ("fileLocks", Native),
         ("lockWaits", Native),
+        ("wait", Native),
+        ("waitAsync", if waits_together() { Native } else { Emulated }),
         ("advise", Native),
         ("prefetch", if populate { Native } else { Emulated }),
         ("residency", Native),

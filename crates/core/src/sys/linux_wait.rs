@@ -121,7 +121,9 @@ impl Meeting {
     pub fn compare(&self, expected: u32) -> Option<io::Result<bool>> {
         self.side.as_ref()?;
         Some(loop {
-            match wait_once(self.address, expected, Duration::ZERO, false).map_err(|cause| (cause.raw_os_error(), cause)) {
+            match wait_once(self.address, expected, Duration::ZERO, false)
+                .map_err(|cause| (cause.raw_os_error(), cause))
+            {
                 Ok(()) | Err((Some(libc::ETIMEDOUT), _)) => break Ok(true),
                 Err((Some(libc::EAGAIN), _)) => break Ok(false),
                 Err((Some(libc::EINTR), _)) => {}
@@ -150,8 +152,18 @@ impl Meeting {
         wake(self.address, count, false)
     }
 
-    /// The kernel knows who waits: nobody has to enter himself.
+    /// The kernel knows who waits: nobody has to enter himself,
     pub fn join(&self) {}
+
+    /// nor to leave. Whether he was called meanwhile, the kernel tells who stands still alone.
+    pub fn leave(&self) -> bool {
+        false
+    }
+
+    /// Whether somebody has called who was not heard yet: only who stands still is called.
+    pub fn called(&self) -> bool {
+        false
+    }
 
     /// Where the kernel finds the word.
     pub(super) fn address(&self) -> *const u32 {
@@ -205,6 +217,15 @@ impl Way {
             Ok("looking") => Self::Looking,
             _ => Self::Ring,
         }
+    }
+}
+
+/// Whether one thread can wait for many words, and need not look at them in turn.
+pub(super) fn waits_together() -> bool {
+    match Way::wanted() {
+        Way::Ring => Ring::is_there() || has_vector(),
+        Way::Vector => has_vector(),
+        Way::Looking => false,
     }
 }
 
@@ -275,7 +296,8 @@ fn waitv(waiters: &[Waiter], end: *const libc::timespec) -> io::Result<usize> {
     let count = waiters.len() as libc::c_uint;
     // SAFETY: the kernel checks the addresses in the array itself, and only reads there; the array and the time outlive
     // the call.
-    let result = unsafe { libc::syscall(libc::SYS_futex_waitv, waiters.as_ptr(), count, 0, end, libc::CLOCK_MONOTONIC) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_futex_waitv, waiters.as_ptr(), count, 0, end, libc::CLOCK_MONOTONIC) };
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 

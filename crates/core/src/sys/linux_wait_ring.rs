@@ -43,16 +43,13 @@ impl Ring {
     /// # References
     /// - [io_uring_setup(2)](https://man7.org/linux/man-pages/man2/io_uring_setup.2.html)
     pub fn new(bell: &Arc<Bell>) -> Option<Self> {
-        let ring = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_cqsize(ANSWERS)
-            .build(ENTRIES)
-            .ok()?;
-        let mut probe = Probe::new();
-        ring.submitter().register_probe(&mut probe).ok()?;
-        let known = probe.is_supported(opcode::FutexWait::CODE);
-        known.then(|| Self { ring, waiting: VecDeque::new(), listening: false, _bell: Arc::clone(bell) })
+        let ring = ring(ENTRIES, ANSWERS)?;
+        Some(Self { ring, waiting: VecDeque::new(), listening: false, _bell: Arc::clone(bell) })
+    }
+
+    /// Whether there may be one.
+    pub fn is_there() -> bool {
+        ring(1, 2).is_some()
     }
 
     /// Begins to wait.
@@ -120,6 +117,14 @@ impl Ring {
             }
         }
     }
+}
+
+fn ring(entries: u32, answers: u32) -> Option<IoUring> {
+    let mut builder = IoUring::builder();
+    let ring = builder.setup_single_issuer().setup_defer_taskrun().setup_cqsize(answers).build(entries).ok()?;
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe).ok()?;
+    probe.is_supported(opcode::FutexWait::CODE).then_some(ring)
 }
 
 fn wait(word: *const u32, expected: u32, flags: u32, number: u64) -> Entry {

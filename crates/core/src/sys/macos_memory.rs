@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::shm::OFlags;
 
+use super::macos_wait::wait_support;
 use super::posix_memory::{lock, open_shm, set_mode, touch, unlink_named, Memory};
 use super::FileMap;
 use crate::advice::Advice;
@@ -144,6 +145,7 @@ pub fn shared_memory_left() -> Option<u64> {
 /// What macOS can do.
 pub fn capabilities() -> Vec<(&'static str, Support)> {
     use Support::{Absent, Emulated, Native};
+    let wait = wait_support();
     vec![
         ("windowsOfReadRegions", Absent),
         ("faultGuard", Native),
@@ -156,6 +158,8 @@ pub fn capabilities() -> Vec<(&'static str, Support)> {
         ("resizeMappedFile", Native),
         ("fileLocks", Native),
         ("lockWaits", Emulated),
+        ("wait", wait),
+        ("waitAsync", if wait == Native { Emulated } else { Absent }),
         ("advise", Native),
         ("prefetch", Emulated),
         ("residency", Native),

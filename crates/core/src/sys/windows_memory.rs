@@ -55,7 +55,7 @@ pub enum Memory {
 
 /// A view of a section, unmapped when dropped.
 #[derive(Debug)]
-pub struct View(*mut u8);
+pub struct View(pub(super) *mut u8);
 
 // SAFETY: an address; who may use it is the mapping's business, as for memmap2's own ranges.
 unsafe impl Send for View {}
@@ -116,7 +116,7 @@ pub fn map_shared(object: &File, len: usize, access: Access, _huge_pages: bool) 
     }
 }
 
-fn wide(text: &str) -> Vec<u16> {
+pub(super) fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
 }
 
@@ -460,6 +460,8 @@ pub fn capabilities() -> Vec<(&'static str, Support)> {
         ("resizeMappedFile", Absent),
         ("fileLocks", Native),
         ("lockWaits", Emulated),
+        ("wait", Emulated),
+        ("waitAsync", Emulated),
         ("advise", Emulated),
         ("prefetch", Native),
         ("residency", Native),
