@@ -203,7 +203,9 @@ impl Ring {
 
     /// Gives the seat back.
     pub fn leave(&mut self, region: &Region) {
-        if let (Some(Taken { index, id }), Ok(parts)) = (self.seat.take(), parts(region.mapping(), self.offset, self.shape)) {
+        if let (Some(Taken { index, id }), Ok(parts)) =
+            (self.seat.take(), parts(region.mapping(), self.offset, self.shape))
+        {
             let _ = region.mapping().touch(|| parts.queue.leave(index, id.into()));
             self.lives.end(self.position, id);
         }
@@ -258,7 +260,9 @@ impl Ring {
             mapping.touch(sits).unwrap_or(false)
         };
         let id = self.lives.draw(self.position, next, named)?.ok_or_else(|| {
-            Error::InvalidState("Another program has locked all of the file, and nobody can join the ring meanwhile".into())
+            Error::InvalidState(
+                "Another program has locked all of the file, and nobody can join the ring meanwhile".into(),
+            )
         })?;
         let world = Others { lives: &self.lives, position: self.position };
         let Some(index) = mapping.touch(|| queue.sit(id.into(), &world))? else {
