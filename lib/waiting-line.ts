@@ -3,7 +3,7 @@
 import * as native from '#binding'
 
 import type { Memory } from './memory.ts'
-import { waitAsync } from './wait.ts'
+import { waitElsewhere } from './wait.ts'
 
 /**
  * How long one sleeps before one looks again, called or not: whoever had to call may have been killed just before, and who is in the way
@@ -85,9 +85,9 @@ export class WaitingLine {
         if (left <= 0) giveUp(tooLate(timeout))
         else timer = setTimeout(arm, Math.min(Math.ceil(left), LONGEST_TIMER_MS))
       }
+      this.#waiters.push(waiter)
       signal?.addEventListener('abort', aborted, { once: true })
       if (timeout !== Infinity) arm()
-      this.#waiters.push(waiter)
       if (!this.#isServed) void this.#serve()
     })
   }
@@ -130,7 +130,7 @@ export class WaitingLine {
     const sleep = new AbortController()
     this.#sleep = sleep
     try {
-      await waitAsync(memory, offset, expected, { timeout: LONGEST_SLEEP_MS, signal: sleep.signal })
+      await waitElsewhere(memory, offset, expected, { timeout: LONGEST_SLEEP_MS, signal: sleep.signal })
     } catch (error) {
       if (!sleep.signal.aborted) throw error
     } finally {

@@ -83,6 +83,7 @@ pub fn open_ring(env: Env, region: f64, offset: f64, capacity: f64) -> Result<f6
             let place = (region, offset, capacity);
             let same = rings.iter_mut().find(|(_, entry)| (entry.region, entry.offset, entry.capacity) == place);
             if let Some((&number, entry)) = same {
+                regions::with(region, |region| entry.ring.look(region))?;
                 entry.users += 1;
                 return Ok(number as f64);
             }

@@ -98,6 +98,15 @@ impl Ring {
         Ok(Self { offset, shape, position, lives, seat: None, freed: 0, blocked: [None; 2] })
     }
 
+    /// Looks at the place once more, as [`Ring::new`] does.
+    pub fn look(&self, region: &Region) -> Result<()> {
+        let mapping = region.mapping();
+        let parts = parts(mapping, self.offset, self.shape)?;
+        let begun = mapping.touch(|| begin(&parts.queue))?;
+        mapping.check()?;
+        begun.map_err(|found| refusal(found, self.shape))
+    }
+
     /// Pushes a record, and wakes who waits for one.
     ///
     /// # Safety
