@@ -13,6 +13,7 @@ export { capabilities, limits } from './lib/limits.ts'
 
 export type { OpenOptions, RegionLockOptions } from './lib/mmap-file.ts'
 export type { LockOptions, Waiting } from './lib/file-lock.ts'
+export type { Into } from './lib/ring.ts'
 export type { NameOptions } from './lib/shared-memory.ts'
 export type { AllocateOptions } from './lib/private-memory.ts'
 export type { Fault, FaultCause, FaultMessage } from './lib/faults.ts'

@@ -47,7 +47,11 @@ const SETTINGS: readonly Setting[] = [
     consumers: ['popSync', 'for await', 'pop', 'for await'],
     capacity: 65_536,
   },
-  { producers: ['push', 'pushSync', 'push', 'push'], consumers: ['for await', 'for await', 'popSync', 'pop'], capacity: 4096 },
+  {
+    producers: ['push', 'pushSync', 'push', 'push'],
+    consumers: ['for await', 'for await', 'popSync', 'pop'],
+    capacity: 4096,
+  },
 ]
 
 for (const { producers, consumers, capacity } of SETTINGS) {

@@ -89,7 +89,8 @@ test.serial(`producers killed ${TIMES} times: what was pushed comes, and the res
     const look = (record: Buffer | null): void => {
       if (record === null) return
       const found = readRecord(record)
-      if (found.producer !== producer || found.number !== next) t.fail(`${found.producer}: ${found.number}, not ${next}`)
+      if (found.producer !== producer || found.number !== next)
+        t.fail(`${found.producer}: ${found.number}, not ${next}`)
       next += 1
     }
     // Popped here, or left until the ring is full.
@@ -107,35 +108,39 @@ test.serial(`producers killed ${TIMES} times: what was pushed comes, and the res
   t.true(came > TIMES)
 })
 
-test.serial(`consumers killed ${TIMES} times: at most one record is lost with each, and none comes twice`, async (t) => {
-  const random = new Random(t)
-  const hunted = hunt(t)
-  const { ring, count } = hunted
-  let [lost, longest] = [0, 0]
-  for (let consumer = 0; consumer < TIMES; consumer++) {
-    Atomics.store(count, 0, 0)
-    let number = 0
-    const push = (): void => {
-      if (ring.tryPush(recordOf(consumer, number, random.integer(0, LONG)))) number += 1
+test.serial(
+  `consumers killed ${TIMES} times: at most one record is lost with each, and none comes twice`,
+  async (t) => {
+    const random = new Random(t)
+    const hunted = hunt(t)
+    const { ring, count } = hunted
+    let [lost, longest] = [0, 0]
+    for (let consumer = 0; consumer < TIMES; consumer++) {
+      Atomics.store(count, 0, 0)
+      let number = 0
+      const push = (): void => {
+        if (ring.tryPush(recordOf(consumer, number, random.integer(0, LONG)))) number += 1
+      }
+      await killing(hunted, 'consumer', consumer, random.integer(1, 40), push)
+      const popped = Atomics.load(count, 0)
+      // What is left comes in order, behind what the dead one has popped.
+      let next: number | undefined
+      let left = 0
+      const took = drain(ring, (record) => {
+        const found = readRecord(record)
+        if (found.producer !== consumer || found.number !== (next ?? found.number))
+          t.fail(`${found.number}, not ${next}`)
+        next = found.number + 1
+        left += 1
+      })
+      longest = Math.max(longest, took)
+      if (left > 0 && next !== number) t.fail(`the last was ${next} of ${number}`)
+      const gone = number - popped - left
+      if (gone < 0 || gone > 1) t.fail(`${gone} lost: ${number} pushed, ${popped} popped, ${left} left`)
+      lost += gone
+      isWhole(t, ring)
     }
-    await killing(hunted, 'consumer', consumer, random.integer(1, 40), push)
-    const popped = Atomics.load(count, 0)
-    // What is left comes in order, behind what the dead one has popped.
-    let next: number | undefined
-    let left = 0
-    const took = drain(ring, (record) => {
-      const found = readRecord(record)
-      if (found.producer !== consumer || found.number !== (next ?? found.number)) t.fail(`${found.number}, not ${next}`)
-      next = found.number + 1
-      left += 1
-    })
-    longest = Math.max(longest, took)
-    if (left > 0 && next !== number) t.fail(`the last was ${next} of ${number}`)
-    const gone = number - popped - left
-    if (gone < 0 || gone > 1) t.fail(`${gone} lost: ${number} pushed, ${popped} popped, ${left} left`)
-    lost += gone
-    isWhole(t, ring)
-  }
-  t.log(`${lost} lost, held up ${longest.toFixed(0)} ms at most`)
-  t.is(ring.dropped, 0)
-})
+    t.log(`${lost} lost, held up ${longest.toFixed(0)} ms at most`)
+    t.is(ring.dropped, 0)
+  },
+)

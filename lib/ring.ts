@@ -2,6 +2,7 @@
 // of what goes in and out, and waiting.
 
 import { setImmediate } from 'node:timers/promises'
+import { isUint8Array } from 'node:util/types'
 
 import * as native from '#binding'
 
@@ -54,6 +55,15 @@ function isTurnOver(): boolean {
 async function nextTurn(): Promise<void> {
   await setImmediate()
   turnBegan = performance.now()
+}
+
+/** Where a record that is popped is to be put. */
+export interface Into {
+  /**
+   * Memory to use again: where the record fits, it is copied there, and the Buffer that comes back shows that part. By
+   * default each record gets memory of its own, which for long ones takes longer than the copying.
+   */
+  into?: Uint8Array | undefined
 }
 
 const collected = new FinalizationRegistry<number>((ring) => native.closeRing(ring))
@@ -229,6 +239,7 @@ export class Ring implements AsyncIterable<Buffer> {
   /**
    * Pops a record if there is one now.
    *
+   * @param options `into`: memory to use again, see {@link Into}.
    * @returns a copy of it; `null` if there is none, ended or not, and also while a `pop` of this ring's object waits.
    * @throws as {@link pop}, but for a timeout.
    * @example
@@ -240,14 +251,15 @@ export class Ring implements AsyncIterable<Buffer> {
    * console.log(ring.tryPop()?.toString(), ring.tryPop()) // one null
    * ```
    */
-  tryPop(): Buffer | null {
-    return this.#popping.isEmpty ? (this.#take() ?? null) : null
+  tryPop(options?: Into): Buffer | null {
+    const { into } = poppingOf(options, TRY_KEYS)
+    return this.#popping.isEmpty ? (this.#take(into) ?? null) : null
   }
 
   /**
    * Pops a record, as soon as there is one. Pops of one object get records in the order of the calls.
    *
-   * @param options as for {@link push}; where the wait ends without a record, none is lost.
+   * @param options as for {@link push}, and `into`, see {@link Into}; where the wait ends without a record, none is lost.
    * @returns a copy of the record; `null` after `end`, once all are popped.
    * @throws (rejects with) `ERR_RING_TIMEOUT`; the signal's `reason`; `ERR_REGION_CLOSED`, `ERR_REGION_READONLY`,
    * `ERR_REGION_FAULTED`; `ERR_SHARED_STATE_INVALID` where somebody has written over the ring; `ERR_INVALID_STATE` where 256 others
@@ -261,11 +273,11 @@ export class Ring implements AsyncIterable<Buffer> {
    * console.log(String(await ring.pop({ timeout: 1000 })))
    * ```
    */
-  async pop(options?: Waiting): Promise<Buffer | null> {
-    const { timeout, signal } = waitingOf(options)
+  async pop(options?: Waiting & Into): Promise<Buffer | null> {
+    const { timeout, signal, into } = poppingOf(options, POP_KEYS)
     signal?.throwIfAborted()
-    const taken = this.#popping.isEmpty ? this.#take() : undefined
-    if (taken === undefined) return this.#popping.wait(() => this.#take(), timeout, signal, tooLateToPop)
+    const taken = this.#popping.isEmpty ? this.#take(into) : undefined
+    if (taken === undefined) return this.#popping.wait(() => this.#take(into), timeout, signal, tooLateToPop)
     if (isTurnOver()) await nextTurn()
     return taken
   }
@@ -275,10 +287,10 @@ export class Ring implements AsyncIterable<Buffer> {
    *
    * @throws as {@link pop}.
    */
-  popSync(options?: Pick<Waiting, 'timeout'>): Buffer | null {
-    const { timeout } = waitingSyncOf(options)
-    const taken = this.#take()
-    return taken === undefined ? this.#popping.waitSync(() => this.#take(), timeout, tooLateToPop) : taken
+  popSync(options?: Pick<Waiting, 'timeout'> & Into): Buffer | null {
+    const { timeout, into } = poppingOf(options, POP_SYNC_KEYS)
+    const taken = this.#take(into)
+    return taken === undefined ? this.#popping.waitSync(() => this.#take(into), timeout, tooLateToPop) : taken
   }
 
   /**
@@ -320,7 +332,8 @@ export class Ring implements AsyncIterable<Buffer> {
         answer = this.#putShort(length)
       }
     }
-    if (answer === FAILED) answer = native.pushRecord(this.#ring, typeof given === 'string' ? Buffer.from(given) : given)
+    if (answer === FAILED)
+      answer = native.pushRecord(this.#ring, typeof given === 'string' ? Buffer.from(given) : given)
     if (answer === IN) return true
     if (answer === FULL) return false
     throw ringEnded()
@@ -333,30 +346,61 @@ export class Ring implements AsyncIterable<Buffer> {
   }
 
   /** A record; null at the end, undefined where there is none now. */
-  #take(): Buffer | null | undefined {
+  #take(into: Uint8Array | undefined): Buffer | null | undefined {
     asked[0] = this.#ring
     let answer = native.popAsked()
     if (answer >= 0) {
-      const taken = Buffer.allocUnsafe(answer)
+      const taken = roomFor(answer, into)
       taken.set(record.subarray(0, answer))
       return taken
     }
-    let target = record
+    let target: Buffer = record
     for (;;) {
       if (answer === NONE) return undefined
       if (answer === AT_END) return null
-      if (answer >= 0) return target.length === answer ? target : Buffer.from(target.subarray(0, answer))
+      if (answer >= 0) return target === record ? Buffer.from(target.subarray(0, answer)) : target.subarray(0, answer)
       // Somebody else may get that record, and the next one be longer still.
-      if (answer <= TOO_LONG) target = Buffer.allocUnsafeSlow(TOO_LONG - answer)
+      if (answer <= TOO_LONG) target = roomFor(TOO_LONG - answer, into)
       answer = native.popRecord(this.#ring, target)
     }
   }
+}
+
+/** Memory for a record: of the caller's, if it is enough. */
+function roomFor(length: number, into: Uint8Array | undefined): Buffer {
+  if (into !== undefined && args.lengthOf(into) >= length) return Buffer.from(into.buffer, into.byteOffset, length)
+  return length <= SHORT ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length)
 }
 
 function capacityOf(capacity: unknown): number {
   const given = args.integer('capacity', capacity, SHORTEST, LONGEST)
   if (!Number.isInteger(Math.log2(given))) throw outOfRange('capacity', 'a power of two', given)
   return given
+}
+
+const TRY_KEYS = ['into'] as const
+const POP_SYNC_KEYS = ['into', 'timeout'] as const
+const POP_KEYS = ['into', 'timeout', 'signal'] as const
+
+interface Popping {
+  readonly timeout: number
+  readonly signal: AbortSignal | undefined
+  readonly into: Uint8Array | undefined
+}
+const PLAIN: Popping = { timeout: Infinity, signal: undefined, into: undefined }
+
+function poppingOf(options: unknown, keys: readonly (typeof POP_KEYS)[number][]): Popping {
+  if (options === undefined) return PLAIN
+  const given = args.options(options, keys)
+  const { into } = given
+  if (into !== undefined && !isUint8Array(into)) {
+    throw invalidArgType('options.into', 'an instance of Buffer or Uint8Array', into)
+  }
+  return {
+    timeout: args.timeout('options.timeout', given.timeout),
+    signal: args.signal('options.signal', given.signal),
+    into,
+  }
 }
 
 function waitingOf(options: unknown): { timeout: number; signal: AbortSignal | undefined } {

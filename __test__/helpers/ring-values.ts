@@ -1,7 +1,20 @@
 // What no argument and no option of a ring can be.
 
 /** Neither bytes nor a number nor a region. */
-export const VALUES: readonly unknown[] = [undefined, null, true, {}, [], () => 0, Symbol('s'), 1n, new Date(NaN), -1, 1.5, NaN]
+export const VALUES: readonly unknown[] = [
+  undefined,
+  null,
+  true,
+  {},
+  [],
+  () => 0,
+  Symbol('s'),
+  1n,
+  new Date(NaN),
+  -1,
+  1.5,
+  NaN,
+]
 
 /** Options that nobody takes. */
 export const OPTIONS: readonly unknown[] = [
@@ -14,6 +27,9 @@ export const OPTIONS: readonly unknown[] = [
   { timeout: '1' },
   { timeout: null },
   { timeOut: 1 },
+  { into: 1 },
+  { into: [] },
+  { into: new ArrayBuffer(8) },
   { signal: 1 },
   { signal: {} },
 ]
