@@ -12,7 +12,20 @@ import { join } from 'node:path'
 import { GIB, indexesFile, SEED, smallFile, sparseFile, textFile } from './lib/files.ts'
 import type { Verdict } from './lib/group.ts'
 
-const GROUPS = ['open', 'guard', 'random-access', 'search', 'lines', 'move', 'shared-memory', 'ring', 'locks', 'gc']
+const GROUPS = [
+  'open',
+  'guard',
+  'random-access',
+  'search',
+  'lines',
+  'move',
+  'shared-memory',
+  'waiting',
+  'mutex',
+  'ring',
+  'locks',
+  'gc',
+]
 
 function version(command: string): string {
   try {

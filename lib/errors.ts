@@ -83,6 +83,15 @@ export function unavailable(message: string): Error & CodedError {
   return coded(new Error(message), 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM')
 }
 
+export function lockOverlap(): Error & CodedError {
+  return coded(
+    new Error(
+      'This isolate has the mutex itself, and could not release it while it waits; release it first, or await lock()',
+    ),
+    'ERR_LOCK_OVERLAP',
+  )
+}
+
 export function lockTimeout(where: string, timeout: number): Error & CodedError {
   return coded(
     new Error(`The lock of ${where} was not free within ${timeout} ms: somebody else has it`),

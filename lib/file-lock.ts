@@ -257,7 +257,8 @@ export class FileLock implements Disposable {
 
   /** @internal */
   [WATCHED](): Watched {
-    return { id: this.#id, path: labelOf(this.#request.lockable) }
+    const path = labelOf(this.#request.lockable)
+    return { id: this.#id, kind: 'file', what: path === undefined ? 'a descriptor' : `'${path}'` }
   }
 
   /** @internal */

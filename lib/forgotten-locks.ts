@@ -5,10 +5,14 @@
 
 import * as native from '#binding'
 
+import { ownedOf } from './owned.ts'
+
 /** What is left of a lock when it has been collected. */
 export interface Watched {
   readonly id: number
-  readonly path: string | undefined
+  readonly kind: 'file' | 'mutex'
+  /** What it is of. */
+  readonly what: string
 }
 
 /** @internal */
@@ -26,16 +30,30 @@ let young: Lock[] = []
 let scheduled = false
 let told = false
 
-const forgotten = new FinalizationRegistry<Watched>(({ id, path }) => {
-  native.releaseLock(id)
+const forgotten = new FinalizationRegistry<Watched>(({ id, kind, what }) => {
+  if (kind === 'file') native.releaseLock(id)
+  else forsake(id)
   if (told) return
   told = true
-  const which = path === undefined ? 'a descriptor' : `'${path}'`
+  const now = kind === 'file' ? 'It is released now' : 'The next owner is told that it was abandoned'
   process.emitWarning(
-    `A lock of ${which} was garbage-collected before it was released. It is released now; call release(), or use \`using\`.`,
+    `A lock of ${what} was garbage-collected before it was released. ${now}; call release(), or use \`using\`.`,
     { type: 'MemmapWarning', code: 'MEMMAP_LOCK_NOT_RELEASED' },
   )
 })
+
+/** What the mutex protects may be half changed, and nobody can say. */
+function forsake(number: number): void {
+  try {
+    native.releaseMutex(number, true)
+  } catch {
+    // Its memory is gone, or somebody has overwritten it: nobody waits for us.
+  }
+  const owned = ownedOf(number)
+  if (owned === undefined) return
+  owned.held = false
+  owned.next()
+}
 
 export function releaseWhenCollected(lock: Lock): void {
   young.push(lock)

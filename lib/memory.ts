@@ -345,6 +345,18 @@ export class Memory {
     return this.#viewOf(this.#lead, 1) !== undefined
   }
 
+  /** A 32-bit word that fits, for `Atomics`; an array of none where no buffer can be had. Dies as all of this region's do. */
+  word(offset: number): Int32Array {
+    const position = this.#lead + offset
+    const start = Math.floor(position / PAGE) * PAGE
+    const end = Math.min(this.#lead + this.byteLength, start + PAGE)
+    try {
+      return new Int32Array(this.#segment(start, end, false).buffer, position - start, 1)
+    } catch {
+      return new Int32Array(0)
+    }
+  }
+
   /** A view that has the bytes at a position of the range; none where no buffer can be had. */
   #viewOf(position: number, size: number): DataView | undefined {
     try {

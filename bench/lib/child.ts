@@ -52,8 +52,8 @@ export function startPython(): Promise<Child | undefined> {
 }
 
 /** A Node of its own that runs a script of `bench/`. */
-export async function startNode(script: string): Promise<Child> {
-  const child = await start(process.execPath, ['--import=@oxc-node/core/register', join(BENCH, script)])
+export async function startNode(script: string, args: readonly string[] = []): Promise<Child> {
+  const child = await start(process.execPath, ['--import=@oxc-node/core/register', join(BENCH, script), ...args])
   if (child === undefined) throw new Error(`cannot run ${process.execPath}`)
   return child
 }

@@ -18,7 +18,10 @@ use memchr::{memchr, memchr_iter, memmem};
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use regex::bytes::RegexBuilder;
 
+#[cfg(target_os = "linux")]
+mod futexes;
 mod locks;
+mod mutex;
 mod shared;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -69,6 +72,12 @@ fn main() -> Result<()> {
             return shared::answer(path, rounds.parse()?, shared::Way::of(way)?);
         }
     }
+    #[cfg(target_os = "linux")]
+    if let [_, flag, path, rounds] = std::env::args().collect::<Vec<_>>().as_slice() {
+        if flag == "--answer-waiting" {
+            return futexes::answer(path, rounds.parse()?);
+        }
+    }
     let mut kept = Kept::default();
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
@@ -102,9 +111,13 @@ fn run(words: &[&str], kept: &mut Kept) -> Answer {
         ["copies", bytes, times] => copies(bytes.parse()?, times.parse()?),
         ["segments", name, times, bytes] => shared::segments(name, times.parse()?, bytes.parse()?),
         ["ping-pong", path, rounds, way] => shared::ping_pong(path, rounds.parse()?, shared::Way::of(way)?),
+        #[cfg(target_os = "linux")]
+        ["waiting-ping-pong", path, rounds] => futexes::ping_pong(path, rounds.parse()?),
         ["lock-pairs", path, times] => locks::pairs(path, times.parse()?),
         ["lock-opens", path, times] => locks::opens(path, times.parse()?),
         ["lock-wait", path] => locks::wait(path),
+        ["mutex-pairs", path, times] => mutex::pairs(path, times.parse()?),
+        ["mutex-contended", path, times] => mutex::contended(path, times.parse()?),
         _ => Err("no such command".into()),
     }
 }

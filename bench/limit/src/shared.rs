@@ -12,7 +12,7 @@ use crate::{timed, Answer, Result};
 
 /// Of the words: whose turn it is, and whether the other has come.
 const TURN: usize = 0;
-const READY: usize = 16;
+pub const READY: usize = 16;
 const BYTES: u64 = 65_536;
 
 /// shm_open, allocated, mapped, touched, unmapped, closed and unlinked.
@@ -43,13 +43,13 @@ pub fn segments(name: &str, times: usize, bytes: usize) -> Answer {
     Ok((nanoseconds, sum?.to_string()))
 }
 
-fn map(path: &str) -> Result<MmapRaw> {
+pub fn map(path: &str) -> Result<MmapRaw> {
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
     file.set_len(BYTES)?;
     Ok(MmapOptions::new().map_raw(&file)?)
 }
 
-fn word(map: &MmapRaw, index: usize) -> &AtomicI32 {
+pub fn word(map: &MmapRaw, index: usize) -> &AtomicI32 {
     // SAFETY: the words lie in the map, at multiples of four, and both processes use them as atomics.
     unsafe { AtomicI32::from_ptr(map.as_mut_ptr().cast::<i32>().add(index)) }
 }

@@ -22,6 +22,7 @@ pub mod mapping;
 pub mod mappings;
 pub mod mmap_file;
 pub mod mutex;
+pub mod owners;
 pub mod pattern;
 pub mod private_memory;
 pub mod range_lock;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use crate::region::{no_descriptor, Kind};
+use crate::region::{no_descriptor, to_len, Kind, Plan};
 use crate::sys::{self, LifeLocks};
 use crate::{Access, Error, Region, Result};
 
@@ -149,7 +149,22 @@ impl Lives {
     }
 }
 
-/// The object behind a region, for who has to reach the memory when the region is closed.
-pub fn object_of(region: &Region) -> Option<Arc<File>> {
-    region.object.clone()
+/// What is left of a region that was closed, for who still has something in its memory.
+#[derive(Debug)]
+pub struct Remains {
+    object: Arc<File>,
+    plan: Plan,
+}
+
+impl Remains {
+    /// Of a region, if it has kept its descriptor.
+    pub fn of(region: &Region) -> Option<Self> {
+        Some(Self { object: region.object.clone()?, plan: region.plan.clone() })
+    }
+
+    /// The region again, up to a position in it.
+    pub fn map(&self, end: u64) -> Result<Region> {
+        let mapping = self.plan.map(Some(&self.object), true, to_len(end)?)?;
+        Ok(Region::new(mapping, Some(Arc::clone(&self.object)), self.plan.clone()))
+    }
 }

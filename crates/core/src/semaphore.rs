@@ -116,8 +116,11 @@ impl<W: Word, A: Fn(u32) -> Result<bool>> Semaphore<'_, W, A> {
         let mut sum = 0;
         for record in self.records {
             let count = record.count.load();
+            if count == 0 {
+                continue;
+            }
             let owner = record.owner.load();
-            if count > 0 && (owner == 0 || owner >= NOBODY) {
+            if owner == 0 || owner >= NOBODY {
                 return Err(Error::SharedStateInvalid(
                     "The memory of the semaphore was overwritten: somebody who cannot be has permits".into(),
                 ));
@@ -128,7 +131,7 @@ impl<W: Word, A: Fn(u32) -> Result<bool>> Semaphore<'_, W, A> {
     }
 
     /// Takes a permit, if fewer than `permits` are taken.
-    pub fn acquire(&self, permits: u32, manner: Manner, wake: &mut Wake) -> Result<Answer<()>> {
+    pub fn acquire(&self, permits: u32, manner: Manner, wake: &mut Wake) -> Result<Answer<u32>> {
         self.inside(manner, wake, |_| {
             if self.taken()? >= u64::from(permits) {
                 let mut word = self.sequence.load();
@@ -153,12 +156,12 @@ impl<W: Word, A: Fn(u32) -> Result<bool>> Semaphore<'_, W, A> {
                 // Who has slept may have been the only one to know of others that sleep.
                 self.sequence.store(self.sequence.load() | SLEEPERS);
             }
-            Ok(Answer::Done(()))
+            Ok(Answer::Done(0))
         })
     }
 
     /// Gives permits back: our own first, then whoever's.
-    pub fn release(&self, count: u32, manner: Manner, wake: &mut Wake) -> Result<Answer<()>> {
+    pub fn release(&self, count: u32, manner: Manner, wake: &mut Wake) -> Result<Answer<u32>> {
         self.inside(manner, wake, |wake| {
             let taken = self.taken()?;
             if u64::from(count) > taken {
@@ -178,7 +181,7 @@ impl<W: Word, A: Fn(u32) -> Result<bool>> Semaphore<'_, W, A> {
                 }
             }
             self.raise(count, wake);
-            Ok(Answer::Done(()))
+            Ok(Answer::Done(0))
         })
     }
 
@@ -215,8 +218,8 @@ pub fn names<W: Word>(state: &W, records: &[Record<W>], id: u32) -> bool {
 
 /// Makes the memory a semaphore if it is fresh, and refuses what is none.
 pub fn adopt(control: &Control, records: &[Record<AtomicU32>]) -> Result<()> {
-    let used = records.iter().any(|record| Word::load(&record.count) != 0);
-    // A fresh one has an empty table.
+    // The table before the header, which is written first.
+    let used = records.iter().any(|record| Word::load(&record.owner) != 0 || Word::load(&record.count) != 0);
     if used {
         return control.verify(SEMAPHORE);
     }

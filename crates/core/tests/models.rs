@@ -265,11 +265,11 @@ impl Permits {
     }
 
     /// Asks until there is an answer, and wakes who is to be woken.
-    fn ask<R>(
+    fn ask(
         &self,
         me: u32,
-        ask: impl Fn(&Semaphore<'_, Checked, &dyn Fn(u32) -> Result<bool>>, Manner, &mut Wake) -> Result<Answer<R>>,
-    ) -> R {
+        ask: impl Fn(&Semaphore<'_, Checked, &dyn Fn(u32) -> Result<bool>>, Manner, &mut Wake) -> Result<Answer<u32>>,
+    ) -> u32 {
         let is_alive = |id: u32| Ok(self.alive[id as usize].load(Ordering::SeqCst));
         let semaphore = Semaphore {
             state: &self.state.word,

@@ -10,7 +10,7 @@ use napi_derive::napi;
 use crate::array_buffer::Raw;
 use crate::background::{register, run_in_background};
 use crate::errors::call;
-use crate::{regions, ring, wait};
+use crate::{mutex, regions, ring, wait};
 
 /// The access that a number from `lib/` stands for.
 pub fn access_of(number: u32) -> Access {
@@ -68,7 +68,12 @@ pub fn close(env: Env, region: f64, collected: bool) -> Result<()> {
     call(env, || {
         ring::region_closed(region);
         wait::region_closed(region);
-        match regions::remove(region) {
+        let number = region;
+        let removed = regions::remove(region);
+        if let Some(region) = &removed {
+            mutex::region_closed(number, region);
+        }
+        match removed {
             // A live Buffer made from a collected region goes on working: the memory is only let go of.
             Some(region) if collected => region.abandon(),
             Some(region) => region.close(),

@@ -15,7 +15,7 @@ use napi_derive::napi;
 
 use crate::array_buffer::Raw;
 use crate::errors::{call, call_js, to_js};
-use crate::regions;
+use crate::{event_loop, regions};
 
 /// What an isolate is told of a wait that has ended: its number, and why where it failed.
 type Ended = (u32, Option<Error>);
@@ -56,6 +56,7 @@ pub fn on_wait_ended(env: Env, listener: Function<'_, FnArgs<(u32, Option<Raw>)>
             Ok(FnArgs::from((number, failure)))
         })?;
         OWNER.with(|owner| *owner.listener.borrow_mut() = Some(Arc::new(listener)));
+        event_loop::listen(env, owner());
         Ok(())
     })
 }
@@ -93,24 +94,34 @@ pub fn begin_wait(env: Env, number: u32, region: f64, offset: f64, expected: i32
             }
         });
         let key = Key { owner: owner(), number };
-        regions::with(region, |found| {
+        let begun = regions::with(region, |found| {
             waiter::begin(key, region as u64, found, offset as u64, expected.cast_unsigned(), done)
-        })
+        });
+        event_loop::look();
+        begun
     })
 }
 
 /// Gives a wait up; false if it has ended, and the listener is about to be told.
 #[napi]
 pub fn give_up_wait(env: Env, number: u32) -> Result<bool> {
-    call(env, || Ok(waiter::give_up(Key { owner: owner(), number })))
+    call(env, || {
+        // Somebody may have called just now.
+        event_loop::look();
+        let given_up = waiter::give_up(Key { owner: owner(), number });
+        event_loop::look();
+        Ok(given_up)
+    })
 }
 
 /// A region is about to be closed.
 pub fn region_closed(number: f64) {
     waiter::region_closed(owner(), number as u64);
+    event_loop::look();
 }
 
 /// A region was mapped anew.
 pub fn region_moved(number: f64, region: &mut Region) {
     waiter::region_moved(owner(), number as u64, region);
+    event_loop::look();
 }

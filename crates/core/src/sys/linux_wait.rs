@@ -201,6 +201,8 @@ impl Bell {
 /// How one thread waits for many words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
+    /// As the next one, but each isolate has a queue of its own, of which its event loop hears without another thread.
+    Own,
     /// io_uring: each wait is the kernel's own, however many there are, and each call is told.
     Ring,
     /// futex_waitv(2): so many at a time, and of those that were called at once one is told.
@@ -213,9 +215,10 @@ impl Way {
     /// The best that may be tried: all of them, unless the environment says otherwise.
     fn wanted() -> Self {
         match std::env::var("MEMMAP_WAITER").as_deref() {
+            Ok("ring") => Self::Ring,
             Ok("vector") => Self::Vector,
             Ok("looking") => Self::Looking,
-            _ => Self::Ring,
+            _ => Self::Own,
         }
     }
 }
@@ -223,11 +226,23 @@ impl Way {
 /// Whether one thread can wait for many words, and need not look at them in turn.
 pub(super) fn waits_together() -> bool {
     match Way::wanted() {
-        Way::Ring => Ring::is_there() || has_vector(),
+        Way::Own | Way::Ring => Ring::is_there() || has_vector(),
         Way::Vector => has_vector(),
         Way::Looking => false,
     }
 }
+
+/// A queue of waits for the calling thread, if it may have one.
+pub fn own_queue() -> Option<OwnQueue> {
+    if Way::wanted() == Way::Own {
+        Ring::with_descriptor()
+    } else {
+        None
+    }
+}
+
+/// Waits of one thread that it hears of by a descriptor.
+pub type OwnQueue = Ring;
 
 /// Many waits of one thread.
 #[derive(Debug)]
@@ -242,7 +257,7 @@ impl Engine {
     /// By the best way that this system has, and allows: containers often forbid io_uring.
     pub fn new(bell: &Arc<Bell>) -> Self {
         let wanted = Way::wanted();
-        if wanted == Way::Ring {
+        if matches!(wanted, Way::Own | Way::Ring) {
             if let Some(ring) = Ring::new(bell) {
                 return Self::Ring(Box::new(ring));
             }

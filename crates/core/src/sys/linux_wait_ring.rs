@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
 use io_uring::squeue::Entry;
@@ -17,6 +18,8 @@ const ANSWERS: u32 = 4096;
 /// What the bell and the taking back of waits are known by: no wait has these numbers.
 const BELL: u64 = 0;
 const TAKEN_BACK: u64 = u64::MAX;
+/// IORING_ENTER_GETEVENTS.
+const GET_EVENTS: u32 = 1;
 /// Whoever calls may mean any of the waits.
 const ANYBODY: u64 = u32::MAX as u64;
 
@@ -27,8 +30,10 @@ pub struct Ring {
     waiting: VecDeque<Entry>,
     /// The bell is waited for, too.
     listening: bool,
-    /// Never rung again, but looked at by the kernel for as long as it listens.
-    _bell: Arc<Bell>,
+    /// Looked at by the kernel for as long as it listens.
+    _bell: Option<Arc<Bell>>,
+    /// Readable when somebody was called, where nobody sleeps in `sleep`.
+    ready: Option<OwnedFd>,
 }
 
 impl std::fmt::Debug for Ring {
@@ -44,7 +49,51 @@ impl Ring {
     /// - [io_uring_setup(2)](https://man7.org/linux/man-pages/man2/io_uring_setup.2.html)
     pub fn new(bell: &Arc<Bell>) -> Option<Self> {
         let ring = ring(ENTRIES, ANSWERS)?;
-        Some(Self { ring, waiting: VecDeque::new(), listening: false, _bell: Arc::clone(bell) })
+        let _bell = Some(Arc::clone(bell));
+        Some(Self { ring, waiting: VecDeque::new(), listening: false, _bell, ready: None })
+    }
+
+    /// For the calling thread alone, which waits by a descriptor of its own for what has happened, and then collects it.
+    ///
+    /// # References
+    /// - [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html)
+    pub fn with_descriptor() -> Option<Self> {
+        let ring = ring(ENTRIES, ANSWERS)?;
+        // SAFETY: a call without addresses; the descriptor is new, so nobody else owns it.
+        let ready = unsafe {
+            let ready = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            (ready >= 0).then(|| OwnedFd::from_raw_fd(ready))?
+        };
+        ring.submitter().register_eventfd(ready.as_raw_fd()).ok()?;
+        Some(Self { ring, waiting: VecDeque::new(), listening: false, _bell: None, ready: Some(ready) })
+    }
+
+    /// That descriptor; -1 if there is none.
+    pub fn descriptor(&self) -> i32 {
+        self.ready.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    /// Takes what has happened, without waiting for it.
+    pub fn collect(&mut self, events: &mut Vec<(u64, Event)>) {
+        let mut count = 0_u64;
+        // Before the answers: whoever is called after this makes it readable again.
+        // SAFETY: eight bytes of ours, as eventfd(2) wants them; it may say that there is nothing.
+        unsafe { libc::read(self.descriptor(), (&raw mut count).cast(), size_of::<u64>()) };
+        // The kernel puts answers into the queue only when it is asked to.
+        // SAFETY: no argument is an address.
+        let _ = unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, GET_EVENTS, None) };
+        self.take(events);
+    }
+
+    fn take(&mut self, events: &mut Vec<(u64, Event)>) {
+        for answer in self.ring.completion() {
+            let number = answer.user_data();
+            match number {
+                BELL => self.listening = false,
+                TAKEN_BACK => {}
+                _ => events.push((number, event(answer.result()))),
+            }
+        }
     }
 
     /// Whether there may be one.
@@ -108,14 +157,7 @@ impl Ring {
         }
         self.fill();
         self.enter(1);
-        for answer in self.ring.completion() {
-            let number = answer.user_data();
-            match number {
-                BELL => self.listening = false,
-                TAKEN_BACK => {}
-                _ => events.push((number, event(answer.result()))),
-            }
-        }
+        self.take(events);
     }
 }
 

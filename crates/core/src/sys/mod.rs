@@ -41,7 +41,11 @@ pub use macos_memory::*;
 pub use macos_wait::*;
 
 #[cfg(not(target_os = "linux"))]
+mod no_own_queue;
+#[cfg(not(target_os = "linux"))]
 mod polled_locks;
+#[cfg(not(target_os = "linux"))]
+pub use no_own_queue::*;
 #[cfg(not(target_os = "linux"))]
 pub use polled_locks::*;
 

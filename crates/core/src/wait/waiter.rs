@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Word;
-use crate::sys::{Bell, Engine};
+use crate::sys::{own_queue, Bell, Engine, OwnQueue};
 use crate::{Error, Region, Result};
 
 /// Called once, on any thread, when somebody notified the word, or the wait failed.
@@ -51,6 +51,7 @@ struct Ticket {
 }
 
 /// A wait as it was put before the system.
+#[derive(Debug)]
 struct Put {
     key: Key,
     word: Arc<Word>,
@@ -66,6 +67,8 @@ enum Order {
 struct Table {
     tickets: HashMap<Key, Ticket>,
     orders: Vec<Order>,
+    /// Orders for those who carry them out themselves.
+    desks: HashMap<u64, Vec<Order>>,
     last_put: u64,
     bell: Option<Arc<Bell>>,
 }
@@ -92,16 +95,20 @@ fn table() -> MutexGuard<'static, Table> {
 }
 
 impl Table {
-    /// Leaves an order; the bell is rung by who has given the last one.
-    fn order(&mut self, order: Order) {
-        self.orders.push(order);
-        GIVEN.fetch_add(1, Ordering::SeqCst);
+    /// Leaves an order: for the owner himself if he has a desk, else for the thread.
+    fn order(&mut self, owner: u64, order: Order) {
+        if let Some(desk) = self.desks.get_mut(&owner) {
+            desk.push(order);
+        } else {
+            self.orders.push(order);
+            GIVEN.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     fn put(&mut self, key: Key, word: Word, expected: u32) -> u64 {
         self.last_put += 1;
         let number = self.last_put;
-        self.order(Order::Begin(number, Put { key, word: Arc::new(word), expected }));
+        self.order(key.owner, Order::Begin(number, Put { key, word: Arc::new(word), expected }));
         number
     }
 
@@ -124,7 +131,7 @@ impl Table {
 
     /// Lets go of the table, and has the thread look at it.
     fn ring(table: MutexGuard<'_, Self>) {
-        let bell = table.bell.clone();
+        let bell = table.bell.clone().filter(|_| !table.orders.is_empty());
         drop(table);
         if let Some(bell) = bell {
             bell.ring();
@@ -140,7 +147,9 @@ pub fn begin(key: Key, number: u64, region: &mut Region, offset: u64, expected: 
         return Ok(false);
     }
     let mut table = table();
-    table.start_thread()?;
+    if !table.desks.contains_key(&key.owner) {
+        table.start_thread()?;
+    }
     word.meeting().join();
     let put = table.put(key, word, expected);
     table.tickets.insert(key, Ticket { region: number, offset, expected, put, done });
@@ -152,7 +161,7 @@ pub fn begin(key: Key, number: u64, region: &mut Region, offset: u64, expected: 
 pub fn give_up(key: Key) -> bool {
     let mut table = table();
     let Some(ticket) = table.tickets.remove(&key) else { return false };
-    table.order(Order::End(ticket.put));
+    table.order(key.owner, Order::End(ticket.put));
     Table::ring(table);
     true
 }
@@ -167,7 +176,7 @@ pub fn region_closed(owner: u64, number: u64) {
     let mut tickets = Vec::new();
     for key in ended {
         if let Some(ticket) = table.tickets.remove(&key) {
-            table.order(Order::End(ticket.put));
+            table.order(key.owner, Order::End(ticket.put));
             tickets.push(ticket);
         }
     }
@@ -193,7 +202,7 @@ pub fn region_moved(owner: u64, number: u64, region: &mut Region) {
             }
             Err(error) => failed.push((ticket, error)),
         }
-        table.order(Order::End(old));
+        table.order(owner, Order::End(old));
     }
     Table::ring(table);
     for (ticket, error) in failed {
@@ -220,10 +229,70 @@ pub fn end_owner(owner: u64) {
     }
     for key in ended {
         if let Some(ticket) = table.tickets.remove(&key) {
-            table.order(Order::End(ticket.put));
+            table.order(key.owner, Order::End(ticket.put));
         }
     }
     Table::ring(table);
+}
+
+/// An owner's own queue of the system's, where it has such a thing: no other thread comes between a call and who waits, and what
+/// is ordered is done before the call that ordered it returns. Of one thread, which looks at it after each order, and when its
+/// descriptor is readable.
+#[derive(Debug)]
+pub struct Desk {
+    owner: u64,
+    queue: OwnQueue,
+    puts: HashMap<u64, Put>,
+}
+
+impl Desk {
+    /// For an owner who does not wait for anything yet.
+    pub fn new(owner: u64) -> Option<Self> {
+        let queue = own_queue()?;
+        table().desks.insert(owner, Vec::new());
+        Some(Self { owner, queue, puts: HashMap::new() })
+    }
+
+    /// Readable when it is time to look.
+    pub fn descriptor(&self) -> i32 {
+        self.queue.descriptor()
+    }
+
+    /// Carries out orders, and says how waits ended.
+    pub fn look(&mut self) {
+        loop {
+            for order in table().desks.get_mut(&self.owner).map(std::mem::take).unwrap_or_default() {
+                match order {
+                    Order::Begin(number, put) => {
+                        self.queue.begin(number, &put.word, put.expected);
+                        self.puts.insert(number, put);
+                    }
+                    Order::End(number) if self.puts.contains_key(&number) => self.queue.end(number),
+                    Order::End(_) => {}
+                }
+            }
+            self.queue.submit();
+            let mut events = Vec::new();
+            self.queue.collect(&mut events);
+            if events.is_empty() {
+                return;
+            }
+            for (number, event) in events {
+                if let Some(put) = self.puts.remove(&number) {
+                    answer(number, &put, event);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        end_owner(self.owner);
+        // What is called until the kernel knows is somebody else's.
+        self.look();
+        table().desks.remove(&self.owner);
+    }
 }
 
 /// Waits until the system has what was begun before: who notifies a word then finds all waits of this process.
@@ -300,7 +369,7 @@ fn answer(number: u64, put: &Put, event: Event) {
         return;
     };
     if !current {
-        table.order(Order::End(ticket.put));
+        table.order(put.key.owner, Order::End(ticket.put));
     }
     // This is the thread itself: it looks at its orders before it sleeps again.
     drop(table);
