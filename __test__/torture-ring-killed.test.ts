@@ -14,7 +14,7 @@ import { Random } from './helpers/random.ts'
 import { freeName, kept } from './helpers/shared.ts'
 import { trials } from './helpers/trials.ts'
 
-const TIMES = trials(20, 1000)
+const TIMES = trials(8, 1000)
 const CAPACITY = 2 ** 18
 /** Bytes of records: so long that a kill often meets the copying. */
 const LONG = 60_000
