@@ -180,6 +180,32 @@ fn a_living_one_that_is_slow_is_waited_for() {
 }
 
 #[test]
+fn a_newcomer_that_does_nothing_in_a_dead_ones_seat_does_not_make_it_look_alive() {
+    for step in [Step::Claimed, Step::Reserved, Step::TailMoved, Step::Written] {
+        let heap = Heap::new(4 * CELL);
+        let life = Life { dies: Some(step), dead: AtomicBool::new(false) };
+        assert_eq!(heap.push(&life, 0, &[1; 10]), Ok(Pushed::Died));
+        let living = Life { dies: None, dead: AtomicBool::new(true) };
+        assert_eq!(heap.queue().sit(5, &living), Some(0));
+        assert_eq!(heap.pop(&living, 1, 100).unwrap().0, Popped::Empty, "{step:?}");
+    }
+}
+
+#[test]
+fn who_has_lost_a_header_does_not_go_on_looking_as_if_it_had_it() {
+    let heap = Heap::new(4 * CELL);
+    let lives = |dies| Life { dies, dead: AtomicBool::new(false) };
+    // One is about to swap the header at position 0, and another is faster, and dies.
+    assert_eq!(heap.push(&lives(Some(Step::Claimed)), 1, &[1; 10]), Ok(Pushed::Died));
+    let dead = lives(Some(Step::TailMoved));
+    assert_eq!(heap.push(&dead, 0, &[2; 10]), Ok(Pushed::Died));
+    assert_eq!(heap.pop(&dead, 2, 100).unwrap().0, Popped::Blocked, "the one may have it");
+    // It finds out, and has something better to do.
+    heap.queue().forget_claim(1);
+    assert_eq!(heap.pop(&dead, 2, 100).unwrap().0, Popped::Empty);
+}
+
+#[test]
 fn threads_push_and_pop_in_memory_they_share() {
     const EACH: u64 = 20_000;
     let capacity = 4096;
