@@ -366,7 +366,7 @@ fn a_record_is_in_before_the_end_or_its_producer_is_told() {
 
 /// One dies at this step of its push. Whoever is there at the same time, and after it, goes on.
 fn producer_dies(step: Step) {
-    check(4, 4, move || {
+    check(4, 3, move || {
         let model = Arc::new(Model::new(2));
         let theirs = Arc::clone(&model);
         let dying = thread::spawn(move || {
@@ -398,7 +398,7 @@ fn a_producer_that_dies_at_any_step_takes_nobody_with_it() {
 
 /// One dies at this step of its pop. Its record is gone, or is still there for others; the rest goes on.
 fn consumer_dies(step: Step) {
-    check(4, 4, move || {
+    check(4, 3, move || {
         let model = Arc::new(Model::new(2));
         assert_eq!(model.push(1, 1, 1, None), Pushed::In);
         assert_eq!(model.push(1, 2, 1, None), Pushed::In);
