@@ -22,6 +22,7 @@ const GROUPS = [
   'shared-memory',
   'waiting',
   'mutex',
+  'ring',
   'locks',
   'gc',
 ]

@@ -102,3 +102,11 @@ export function lockTimeout(where: string, timeout: number): Error & CodedError 
     'ERR_LOCK_TIMEOUT',
   )
 }
+
+export function ringTimeout(what: string, timeout: number): Error & CodedError {
+  return coded(new Error(`The ring ${what} within ${timeout} ms`), 'ERR_RING_TIMEOUT')
+}
+
+export function ringEnded(): Error & CodedError {
+  return coded(new Error('The ring has ended: nothing is pushed any more'), 'ERR_RING_ENDED')
+}

@@ -108,6 +108,7 @@ fn run(words: &[&str], kept: &mut Kept) -> Answer {
             writes(kept.write(path)?, indexes.get(..times.parse()?).ok_or("too few indexes")?)
         }
         ["move", path, bytes] => move_within(kept.write(path)?, bytes.parse()?),
+        ["copies", bytes, times] => copies(bytes.parse()?, times.parse()?),
         ["segments", name, times, bytes] => shared::segments(name, times.parse()?, bytes.parse()?),
         ["ping-pong", path, rounds, way] => shared::ping_pong(path, rounds.parse()?, shared::Way::of(way)?),
         #[cfg(target_os = "linux")]
@@ -246,4 +247,21 @@ fn move_within((base, len): (*mut u8, usize), bytes: usize) -> Answer {
         unsafe { std::ptr::copy(base, base.add(len - bytes), bytes) };
     });
     Ok((nanoseconds, bytes.to_string()))
+}
+
+/// What a record costs that goes through memory: copied in at one end, and out at the other into memory of its own.
+fn copies(bytes: usize, times: usize) -> Answer {
+    const RING: usize = 1 << 22;
+    let (record, mut ring) = (vec![1_u8; bytes], vec![1_u8; RING]);
+    let (nanoseconds, sum) = timed(times, || {
+        let mut sum = 0;
+        for at in 0..times {
+            let place = &mut ring[at * bytes % (RING - bytes)..][..bytes];
+            place.copy_from_slice(&record);
+            let out = black_box(place.to_vec());
+            sum += out.len();
+        }
+        sum
+    });
+    Ok((nanoseconds, sum.to_string()))
 }

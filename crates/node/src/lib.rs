@@ -21,6 +21,7 @@ mod private_memory;
 mod range_lock;
 mod region;
 mod regions;
+mod ring;
 mod search;
 mod shared_array_buffer;
 mod shared_memory;

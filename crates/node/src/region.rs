@@ -10,7 +10,7 @@ use napi_derive::napi;
 use crate::array_buffer::Raw;
 use crate::background::{register, run_in_background};
 use crate::errors::call;
-use crate::{mutex, regions, wait};
+use crate::{mutex, regions, ring, wait};
 
 /// The access that a number from `lib/` stands for.
 pub fn access_of(number: u32) -> Access {
@@ -66,6 +66,7 @@ pub fn protect(env: Env, region: f64, protection: u32, mut out: Float64ArraySlic
 #[napi]
 pub fn close(env: Env, region: f64, collected: bool) -> Result<()> {
     call(env, || {
+        ring::region_closed(region);
         wait::region_closed(region);
         let number = region;
         let removed = regions::remove(region);

@@ -1,0 +1,496 @@
+// The ring as one process sees it: what goes in comes out, full and empty, waiting, the end, and what it refuses.
+
+import { writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import test from 'ava'
+import type { ExecutionContext } from 'ava'
+import { MmapFile, PrivateMemory, Ring, SharedMemory } from 'memmap'
+import type { Bytes } from 'memmap'
+
+import { OPTIONS, VALUES } from './helpers/ring-values.ts'
+import { codeOf, thrownBy } from './helpers/files.ts'
+import { Random } from './helpers/random.ts'
+import { freeName, kept } from './helpers/shared.ts'
+import { tmpFile } from './helpers/tmp.ts'
+
+const CAPACITY = 4096
+const CELL = 64
+
+function memoryFor(t: ExecutionContext, capacity = CAPACITY): SharedMemory {
+  return kept(t, SharedMemory.anonymous(Ring.byteLengthFor(capacity)))
+}
+
+function ringOf(t: ExecutionContext, capacity = CAPACITY): Ring {
+  return new Ring(memoryFor(t, capacity), 0, capacity)
+}
+
+const codeOfPromise = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => (error as { code?: unknown }).code,
+  )
+
+/** A record that tells its length and its place. */
+function recordOf(length: number, at: number): Buffer {
+  return Buffer.from(Array.from({ length }, (_, i) => (i * 7 + at * 13 + length) & 0xff))
+}
+
+/** Cells that a record takes. */
+const cellsOf = (length: number): number => Math.max(1, Math.ceil(length / CELL))
+
+test('records of every length around cells and the end come out as they went in', (t) => {
+  const ring = ringOf(t)
+  for (const at of [0, 1, 63]) {
+    for (const length of [0, 1, 7, 63, 64, 65, 127, 128, 129, 1000, 2048, 4031, 4032, 4033, 4095, 4096]) {
+      const record = recordOf(length, at)
+      t.true(ring.tryPush(record))
+      t.deepEqual(ring.tryPop(), record, `${length} at ${at}`)
+      t.is(ring.tryPop(), null)
+    }
+    t.true(ring.tryPush(''))
+    t.is(ring.tryPop()?.length, 0)
+  }
+})
+
+test('long records go through, in one piece and around the end', (t) => {
+  const capacity = 2 ** 20
+  const ring = ringOf(t, capacity)
+  for (let at = 0; at < 20; at++) {
+    const record = recordOf(capacity - at * 50_001, at)
+    ring.pushSync(record)
+    t.true(ring.popSync()?.equals(record))
+  }
+})
+
+test('whatever holds bytes is a record, and a string is UTF-8', (t) => {
+  const ring = ringOf(t)
+  const bytes = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
+  const shared = new SharedArrayBuffer(8)
+  new Uint8Array(shared).set(bytes)
+  const kinds: Bytes[] = [bytes, bytes.buffer, shared, new DataView(bytes.buffer), new Float64Array(bytes.buffer)]
+  for (const kind of kinds) {
+    t.true(ring.tryPush(kind))
+    t.deepEqual(ring.tryPop(), Buffer.from(bytes))
+  }
+  for (const text of ['', 'text', 'ä€𝄞', '\ud800', 'x'.repeat(1365), '€'.repeat(1365), 'ä'.repeat(2048)]) {
+    t.true(ring.tryPush(text))
+    t.deepEqual(ring.tryPop(), Buffer.from(text))
+  }
+})
+
+test('what is popped is a copy, and what is pushed is copied', async (t) => {
+  const ring = ringOf(t)
+  const bytes = Buffer.alloc(4096, 1)
+  await ring.push(bytes)
+  const waiting = ring.push(bytes)
+  bytes.fill(2)
+  const first = ring.tryPop()
+  await waiting
+  t.deepEqual(ring.tryPop(), Buffer.alloc(4096, 1))
+  t.deepEqual(first, Buffer.alloc(4096, 1))
+})
+
+test('a record is popped into memory to use again, where it fits', async (t) => {
+  const ring = ringOf(t, 65_536)
+  const into = Buffer.alloc(10_000)
+  for (const length of [0, 10, 4096, 4097, 10_000, 10_001]) {
+    const record = recordOf(length, 3)
+    for (const pop of [
+      () => ring.tryPop({ into }),
+      () => ring.popSync({ into, timeout: 1000 }),
+      () => ring.pop({ into, timeout: 1000 }),
+    ]) {
+      into.fill(0)
+      t.true(ring.tryPush(record))
+      const found = await pop()
+      t.deepEqual(found, record)
+      t.is(found?.buffer === into.buffer, length <= into.length)
+      if (length > into.length) t.deepEqual(into, Buffer.alloc(10_000))
+    }
+  }
+})
+
+test('a record may lie in the ring’s own memory', (t) => {
+  const memory = memoryFor(t)
+  const ring = new Ring(memory, 0, CAPACITY)
+  const cells = memory.subarray(memory.byteLength - CAPACITY)
+  cells.fill(7)
+  t.true(ring.tryPush(cells.subarray(100, 300)))
+  t.is(ring.tryPop()?.length, 200)
+  t.true(ring.tryPush(cells))
+  t.is(ring.tryPop()?.length, CAPACITY)
+})
+
+test('against a queue in JavaScript: 20,000 random steps each in four rings', async (t) => {
+  const random = new Random(t)
+  for (const capacity of [4096, 8192, 65_536, 2 ** 20]) {
+    const ring = ringOf(t, capacity)
+    const model: Buffer[] = []
+    let used = 0
+    for (let step = 0; step < 20_000; step++) {
+      if (random.next() < 0.52) {
+        const most = random.pick([0, 10, 64, 200, 1000, random.integer(0, capacity / 8)])
+        const record = Buffer.alloc(random.integer(0, most), step)
+        const fits = used + cellsOf(record.length) <= capacity / CELL
+        if (ring.tryPush(record) !== fits) return t.fail(`step ${step}: ${fits}`)
+        if (!fits) continue
+        model.push(record)
+        used += cellsOf(record.length)
+      } else {
+        const expected = model.shift()
+        const found = step % 3 === 0 && expected !== undefined ? await ring.pop() : ring.tryPop()
+        if (expected === undefined ? found !== null : !found?.equals(expected)) return t.fail(`step ${step}`)
+        used -= expected === undefined ? 0 : cellsOf(expected.length)
+      }
+    }
+    t.is(ring.dropped, 0)
+  }
+})
+
+test('two objects for one place are one ring, and two places are two', (t) => {
+  const length = Ring.byteLengthFor(CAPACITY)
+  const memory = kept(t, SharedMemory.anonymous(2 * length))
+  const [one, same, other] = [
+    new Ring(memory, 0, CAPACITY),
+    new Ring(memory, 0, CAPACITY),
+    new Ring(memory, length, CAPACITY),
+  ]
+  t.true(one.tryPush('one'))
+  t.true(other.tryPush('other'))
+  t.is(String(same.tryPop()), 'one')
+  t.is(same.tryPop(), null)
+  t.is(String(other.tryPop()), 'other')
+})
+
+test('it waits for records and for room, in the order of the calls', async (t) => {
+  const ring = ringOf(t)
+  const pops = [ring.pop(), ring.pop(), ring.pop()]
+  t.is(ring.tryPop(), null)
+  for (const text of ['a', 'b', 'c']) await ring.push(text)
+  t.deepEqual((await Promise.all(pops)).map(String), ['a', 'b', 'c'])
+
+  t.true(ring.tryPush(Buffer.alloc(4000)))
+  const pushes = [ring.push(Buffer.alloc(200, 1)), ring.push('short')]
+  t.false(ring.tryPush('shorter'), 'it would overtake')
+  t.is((await ring.pop())?.length, 4000)
+  await Promise.all(pushes)
+  t.is((await ring.pop())?.length, 200)
+  t.is(String(await ring.pop()), 'short')
+})
+
+test('a wait ends by its time and by its signal, and leaves no trace', async (t) => {
+  const ring = ringOf(t)
+  const reason = new Error('enough')
+  t.is(await codeOfPromise(ring.pop({ timeout: 20 })), 'ERR_RING_TIMEOUT')
+  t.is(await codeOfPromise(ring.pop({ timeout: 0 })), 'ERR_RING_TIMEOUT')
+  t.is(
+    codeOf(() => ring.popSync({ timeout: 20 })),
+    'ERR_RING_TIMEOUT',
+  )
+  t.is(await t.throwsAsync(ring.pop({ signal: AbortSignal.abort(reason) })), reason)
+  const controller = new AbortController()
+  const popped = ring.pop({ signal: controller.signal })
+  setTimeout(() => controller.abort(reason), 20)
+  t.is(await t.throwsAsync(popped), reason)
+  t.true(ring.tryPush(Buffer.alloc(4096)))
+  t.is(await codeOfPromise(ring.push('x', { timeout: 20 })), 'ERR_RING_TIMEOUT')
+  t.is(
+    codeOf(() => ring.pushSync('x', { timeout: 20 })),
+    'ERR_RING_TIMEOUT',
+  )
+  t.is(await t.throwsAsync(ring.push('x', { signal: AbortSignal.abort(reason) })), reason)
+  // Of three that wait the first gives up, which lets the others go on.
+  const first = ring.push(Buffer.alloc(4096), { timeout: 50 })
+  const rest = [ring.push('second'), ring.push('third')]
+  t.is(ring.tryPop()?.length, 4096)
+  await first
+  t.is(ring.tryPop()?.length, 4096)
+  await Promise.all(rest)
+  t.deepEqual([String(ring.tryPop()), String(ring.tryPop()), ring.tryPop()], ['second', 'third', null])
+})
+
+test('a long record that gives up lets shorter ones go in', async (t) => {
+  const ring = ringOf(t)
+  t.true(ring.tryPush(Buffer.alloc(2048)))
+  const long = codeOfPromise(ring.push(Buffer.alloc(4096), { timeout: 50 }))
+  const short = ring.push('short')
+  t.is(await long, 'ERR_RING_TIMEOUT')
+  await short
+  t.is(ring.tryPop()?.length, 2048)
+  t.is(String(ring.tryPop()), 'short')
+})
+
+test('after the end nothing is pushed, and what is in is popped before the null', async (t) => {
+  const ring = ringOf(t)
+  await ring.push('first')
+  await ring.push('last')
+  t.false(ring.ended)
+  ring.end()
+  ring.end()
+  t.true(ring.ended)
+  t.is(
+    codeOf(() => ring.tryPush('x')),
+    'ERR_RING_ENDED',
+  )
+  t.is(
+    codeOf(() => ring.pushSync('x')),
+    'ERR_RING_ENDED',
+  )
+  t.is(await codeOfPromise(ring.push('x')), 'ERR_RING_ENDED')
+  t.is(String(await ring.pop()), 'first')
+  t.is(String(ring.popSync()), 'last')
+  t.is(await ring.pop(), null)
+  t.is(ring.popSync(), null)
+  t.is(ring.tryPop(), null)
+})
+
+test('the end is told to all who wait', async (t) => {
+  const empty = ringOf(t)
+  const pops = [empty.pop(), empty.pop()]
+  const full = ringOf(t)
+  t.true(full.tryPush(Buffer.alloc(4096)))
+  const pushes = [codeOfPromise(full.push('x')), codeOfPromise(full.push('y'))]
+  await sleep(20)
+  empty.end()
+  full.end()
+  t.deepEqual(await Promise.all(pops), [null, null])
+  t.deepEqual(await Promise.all(pushes), ['ERR_RING_ENDED', 'ERR_RING_ENDED'])
+})
+
+test('iteration gives all records until the end, and a break loses none', async (t) => {
+  const ring = ringOf(t)
+  const pushing = (async () => {
+    for (let at = 0; at < 1000; at++) await ring.push(String(at))
+    ring.end()
+  })()
+  const found: string[] = []
+  for await (const record of ring) {
+    found.push(String(record))
+    if (found.length === 300) break
+  }
+  for await (const record of ring) found.push(String(record))
+  await pushing
+  t.deepEqual(
+    found,
+    Array.from({ length: 1000 }, (_, at) => String(at)),
+  )
+})
+
+test('the event loop has its turns while records come without an end', async (t) => {
+  const ring = ringOf(t)
+  const ticks = Array.from({ length: 3 }, () => 0)
+  const timer = setInterval(() => ticks.pop(), 1)
+  const deadline = performance.now() + 30_000
+  while (ticks.length > 0 && performance.now() < deadline) {
+    await ring.push('x')
+    await ring.pop()
+  }
+  clearInterval(timer)
+  t.deepEqual(ticks, [])
+})
+
+test('a region that is closed under a wait ends it, and its rings', async (t) => {
+  const memory = memoryFor(t)
+  const ring = new Ring(memory, 0, CAPACITY)
+  const waits = [codeOfPromise(ring.pop()), codeOfPromise(ring.pop())]
+  await sleep(20)
+  memory.close()
+  t.deepEqual(await Promise.all(waits), ['ERR_REGION_CLOSED', 'ERR_REGION_CLOSED'])
+  for (const call of [
+    () => ring.tryPush('x'),
+    () => ring.tryPop(),
+    () => ring.popSync(),
+    () => ring.end(),
+    () => ring.ended,
+    () => ring.dropped,
+    () => new Ring(memory, 0, CAPACITY),
+  ]) {
+    t.is(codeOf(call), 'ERR_REGION_CLOSED')
+  }
+})
+
+test('a ring in a file is there again when the file is opened again, and wherever it is mapped', async (t) => {
+  const path = tmpFile(t)
+  const length = Ring.byteLengthFor(CAPACITY)
+  const one = MmapFile.open(path, { access: 'write', create: true, length: 100 + length + 28 })
+  // 128 is a multiple of 64 in the file; in the other region it lies elsewhere.
+  await new Ring(one, 128, CAPACITY).push('kept').catch(() => t.fail())
+  one.close()
+  const other = kept(t, MmapFile.open(path, { access: 'write', offset: 100 }))
+  const ring = new Ring(other, 28, CAPACITY)
+  t.is(String(ring.tryPop()), 'kept')
+  t.is(
+    codeOf(() => new Ring(other, 0, CAPACITY)),
+    'ERR_OUT_OF_RANGE',
+  )
+})
+
+test('a region that is mapped anew under a ring takes it along', async (t) => {
+  const length = Ring.byteLengthFor(CAPACITY)
+  const path = tmpFile(t)
+  const file = kept(t, MmapFile.open(path, { access: 'write', create: true, length }))
+  const ring = new Ring(file, 0, CAPACITY)
+  t.true(ring.tryPush('before'))
+  const popped = [ring.pop(), ring.pop()]
+  file.resize(length + 8192)
+  t.true(ring.tryPush('after'))
+  t.deepEqual((await Promise.all(popped)).map(String), ['before', 'after'])
+  file.resize(length - 64)
+  t.is(
+    codeOf(() => ring.tryPush('x')),
+    'ERR_OUT_OF_RANGE',
+  )
+  file.protect('read')
+  t.is(
+    codeOf(() => ring.tryPop()),
+    'ERR_REGION_READONLY',
+  )
+})
+
+test('memory that nobody else has, and what cannot be written, is refused', (t) => {
+  const length = Ring.byteLengthFor(CAPACITY)
+  const path = tmpFile(t)
+  writeFileSync(path, Buffer.alloc(length))
+  const reading = kept(t, MmapFile.open(path))
+  t.is(
+    codeOf(() => new Ring(reading, 0, CAPACITY)),
+    'ERR_REGION_READONLY',
+  )
+  const copy = kept(t, MmapFile.open(path, { access: 'copy' }))
+  t.is(
+    codeOf(() => new Ring(copy, 0, CAPACITY)),
+    'ERR_INVALID_STATE',
+  )
+  const own = kept(t, PrivateMemory.allocate(length))
+  t.is(
+    codeOf(() => new Ring(own, 0, CAPACITY)),
+    'ERR_INVALID_STATE',
+  )
+  t.deepEqual(reading.slice(), Buffer.alloc(length), 'and is as it was')
+  t.deepEqual(own.slice(), Buffer.alloc(length))
+})
+
+test('what is no ring, another ring or another version is refused, and stays as it is', (t) => {
+  const length = Ring.byteLengthFor(8192)
+  const fresh = (): SharedMemory => kept(t, SharedMemory.anonymous(length))
+  const refused = (memory: SharedMemory, message: RegExp): void => {
+    const before = memory.slice()
+    const error = thrownBy(() => new Ring(memory, 0, CAPACITY))
+    t.is(error?.code, 'ERR_SHARED_STATE_INVALID')
+    t.regex(error?.message ?? '', message)
+    t.true(memory.equals(before))
+  }
+  const other = fresh()
+  t.true(new Ring(other, 0, 8192).tryPush('x'))
+  refused(other, /capacity of 2\^13 bytes, and not of 4096/)
+  const newer = fresh()
+  t.true(new Ring(newer, 0, CAPACITY).tryPush('x'))
+  newer.writeUInt8(2, 6)
+  refused(newer, /version 2, and this is version 1/)
+  const garbage = fresh()
+  garbage.set('something else')
+  refused(garbage, /no ring/)
+  for (const at of [8, 16, 64, 128, 192]) {
+    const half = fresh()
+    half.writeUInt8(1, at)
+    refused(half, /no ring/)
+  }
+})
+
+test('a ring that is overwritten is refused from then on', async (t) => {
+  const memory = memoryFor(t)
+  const ring = new Ring(memory, 0, CAPACITY)
+  await ring.push('x')
+  memory.writeBigUInt64LE(2n ** 40n, 64)
+  t.is(
+    codeOf(() => ring.tryPush('x')),
+    'ERR_SHARED_STATE_INVALID',
+  )
+  memory.fill(0xff, { start: 0, end: 4096 })
+  t.is(
+    codeOf(() => ring.tryPush('x')),
+    'ERR_SHARED_STATE_INVALID',
+  )
+  t.is(
+    codeOf(() => ring.tryPop()),
+    'ERR_SHARED_STATE_INVALID',
+  )
+  t.is(await codeOfPromise(ring.pop()), 'ERR_SHARED_STATE_INVALID')
+  t.is(
+    codeOf(() => ring.ended),
+    'ERR_SHARED_STATE_INVALID',
+  )
+})
+
+test('256 use a ring at a time, the next one is refused, and who leaves makes room', (t) => {
+  const name = freeName(t)
+  const length = Ring.byteLengthFor(CAPACITY)
+  const first = kept(t, SharedMemory.create(name, length))
+  const regions = Array.from({ length: 256 }, () => kept(t, SharedMemory.open(name)))
+  const rings = regions.map((region) => new Ring(region, 0, CAPACITY))
+  for (const ring of rings) t.true(ring.tryPush('') && ring.tryPop()?.length === 0)
+  const late = new Ring(first, 0, CAPACITY)
+  t.is(
+    codeOf(() => late.tryPush('x')),
+    'ERR_INVALID_STATE',
+  )
+  regions[17]?.close()
+  t.true(late.tryPush('x'))
+  t.is(String(rings[0]?.tryPop()), 'x')
+})
+
+test('the length of a ring is that of its records and what goes with them', (t) => {
+  t.is(Ring.byteLengthFor(4096), 4480 + 512 + 4096)
+  t.is(Ring.byteLengthFor(2 ** 30), 4480 + 2 ** 27 + 2 ** 30)
+  for (const value of [...VALUES, 0, 64, 4095, 4097, 2 ** 31, 6144]) {
+    const code = codeOf(() => Ring.byteLengthFor(value as number))
+    t.true(code === 'ERR_OUT_OF_RANGE' || code === 'ERR_INVALID_ARG_TYPE', `${String(value)}: ${code}`)
+    t.is(
+      codeOf(() => new Ring(memoryFor(t), 0, value as number)),
+      code,
+    )
+  }
+})
+
+test('arguments are checked before anything is done', async (t) => {
+  const memory = memoryFor(t)
+  const ring = new Ring(memory, 0, CAPACITY)
+  const before = memory.slice()
+  const typed = new Set<unknown>(['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_OUT_OF_RANGE'])
+  for (const value of VALUES) {
+    const shown = typeof value === 'symbol' ? 'symbol' : String(value)
+    t.true(typed.has(codeOf(() => new Ring(value as SharedMemory, 0, CAPACITY))), shown)
+    t.true(typed.has(codeOf(() => new Ring(memory, value as number, CAPACITY))), shown)
+    t.true(typed.has(codeOf(() => ring.tryPush(value as string))), shown)
+    t.true(typed.has(codeOf(() => ring.pushSync(value as string))), shown)
+    t.true(typed.has(await codeOfPromise(ring.push(value as string))), shown)
+  }
+  for (const options of OPTIONS) {
+    t.true(typed.has(await codeOfPromise(ring.pop(options as object))))
+    t.true(typed.has(await codeOfPromise(ring.push('x', options as object))))
+    t.true(typed.has(codeOf(() => ring.popSync(options as object))))
+    t.true(typed.has(codeOf(() => ring.tryPop(options as object))))
+    t.true(typed.has(codeOf(() => ring.pushSync('x', options as object))))
+  }
+  t.is(
+    codeOf(() => new Ring(memory, 64, CAPACITY)),
+    'ERR_OUT_OF_RANGE',
+  )
+  t.is(
+    codeOf(() => ring.tryPush(Buffer.alloc(4097))),
+    'ERR_OUT_OF_RANGE',
+  )
+  t.is(await codeOfPromise(ring.push('x'.repeat(4097))), 'ERR_OUT_OF_RANGE')
+  t.deepEqual(memory.slice(), before)
+  // Liveness comes after the arguments.
+  memory.close()
+  t.is(
+    codeOf(() => ring.tryPush(Buffer.alloc(4097))),
+    'ERR_OUT_OF_RANGE',
+  )
+  t.is(
+    codeOf(() => ring.popSync({ timeout: -1 })),
+    'ERR_OUT_OF_RANGE',
+  )
+})
