@@ -47,9 +47,8 @@ const Look = { START: 0, END: 1, LINE_START: 2, LINE_END: 3, WORD: 4, NOT_WORD: 
 
 /** As often as there is something. */
 const WITHOUT_END = 0xffff_ffff
-/** What needs a longer tree needs too much memory once compiled. */
-const LONGEST_TREE = 2 ** 23
-const TOO_MUCH = 'it needs more than 64 MiB once compiled'
+/** Words; the engine needs some two hundred bytes for each part while it compiles. */
+const LONGEST_TREE = 2 ** 22
 
 const LAST_BYTE = 0xff
 const DIGIT: CodePoints = [[0x30, 0x39]]
@@ -187,7 +186,7 @@ class Translator {
   }
 
   #emit(...words: readonly number[]): void {
-    if (this.#tree.length > LONGEST_TREE) throw this.#refuse(TOO_MUCH)
+    if (this.#tree.length > LONGEST_TREE) throw this.#refuse('a pattern that long')
     this.#tree.push(...words)
   }
 
@@ -443,7 +442,8 @@ class Translator {
     const end = this.#last(characters)
     const allowed = this.#withinLines ? complement(union(complement(set, end), [[NEWLINE, NEWLINE]]), end) : set
     const ranges = characters ? withoutSurrogates(allowed) : allowed
-    this.#emit(characters ? Part.CHARACTER : Part.BYTE, ranges.length, ...ranges.flat())
+    this.#emit(characters ? Part.CHARACTER : Part.BYTE, ranges.length)
+    for (const range of ranges) this.#emit(...range)
   }
 
   #literal(code: number, { ignoreCase }: Modes): void {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap_core::search_job::Control;
 use memmap_core::Error;
-use napi::bindgen_prelude::{Either, Null, ToNapiValue};
-use napi::{Env, JsValue, Result};
+use napi::bindgen_prelude::{Null, ToNapiValue};
+use napi::{sys, Env, JsValue, Result};
 use napi_derive::napi;
 
 use crate::array_buffer::Raw;
@@ -47,6 +47,34 @@ pub fn work_done(ticket: u32) -> f64 {
     TICKETS.with_borrow(|tickets| tickets.0.get(&ticket).map_or(0.0, |control| control.done() as f64))
 }
 
+/// What work comes to: it makes a value of that on the isolate's own thread.
+pub type Answer = Box<dyn FnOnce(sys::napi_env) -> Result<sys::napi_value> + Send>;
+
+/// The answer of work that has none.
+pub fn nothing() -> Answer {
+    answer(Null)
+}
+
+fn answer<T: ToNapiValue + Send + 'static>(value: T) -> Answer {
+    // SAFETY: called once, by `settle` below, with the isolate's own env and in a handle scope.
+    Box::new(move |env| unsafe { T::to_napi_value(env, value) })
+}
+
+/// What ends a promise, from any thread.
+pub type Settle = Box<dyn FnOnce(memmap_core::Result<Answer>) + Send>;
+
+/// A promise, and what ends it: with an answer, or with the error to throw.
+pub fn promise(env: Env) -> Result<(Settle, Raw)> {
+    let (deferred, promise) = env.create_deferred()?;
+    let settle = move |outcome: memmap_core::Result<Answer>| {
+        deferred.resolve(move |env| match outcome {
+            Ok(answer) => answer(env.raw()).map(Raw::from),
+            Err(error) => to_js(env, &error).map(Raw::from),
+        });
+    };
+    Ok((Box::new(settle), Raw::from(promise.raw())))
+}
+
 /// Prepares work here and runs it there. The promise resolves with nothing, or with the error to throw: in TypeScript, which
 /// asks first whether the region was closed in the meantime.
 pub fn run_in_background<W>(env: Env, prepare: impl FnOnce() -> memmap_core::Result<W>) -> Result<Raw>
@@ -67,30 +95,28 @@ where
 {
     call_js(env, move || {
         let work = prepare()?;
-        let (deferred, promise) = env.create_deferred()?;
-        // In one place, since a promise has the type of what it is resolved by.
-        let settle = move |outcome: memmap_core::Result<T>| {
-            deferred.resolve(move |env| match outcome {
-                Ok(answer) => Ok(Either::A(answer)),
-                Err(error) => to_js(env, &error).map(Raw::from).map(Either::B),
-            });
-        };
-        // Kept here too: a promise that nobody settles keeps the event loop alive for ever.
-        let task = Arc::new(Mutex::new(Some((work, settle))));
-        let take = |task: &Mutex<Option<_>>| task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let theirs = Arc::clone(&task);
-        let spawned = std::thread::Builder::new().name("memmap".into()).stack_size(512 * 1024).spawn(move || {
-            let Some((work, settle)) = take(&theirs) else { return };
-            // The work drops what it holds before anybody hears of it: a region that is closed then finds nobody else
-            // holding its memory.
-            let outcome = work();
-            settle(outcome);
-        });
-        if let Err(cause) = spawned {
-            if let Some((_, settle)) = take(&task) {
-                settle(Err(Error::system("pthread_create", &cause)));
-            }
-        }
-        Ok(Raw::from(promise.raw()))
+        Ok(start(env, Box::new(move || work().map(answer)))?)
     })
+}
+
+/// All work is behind a pointer, so that this, and all of a thread, is in the binary once.
+fn start(env: Env, work: Box<dyn FnOnce() -> memmap_core::Result<Answer> + Send>) -> Result<Raw> {
+    let (settle, promise) = promise(env)?;
+    // Kept here too: a promise that nobody settles keeps the event loop alive for ever.
+    let task = Arc::new(Mutex::new(Some((work, settle))));
+    let take = |task: &Mutex<Option<_>>| task.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let theirs = Arc::clone(&task);
+    let spawned = std::thread::Builder::new().name("memmap".into()).stack_size(512 * 1024).spawn(move || {
+        let Some((work, settle)) = take(&theirs) else { return };
+        // The work drops what it holds before anybody hears of it: a region that is closed then finds nobody else
+        // holding its memory.
+        let outcome = work();
+        settle(outcome);
+    });
+    if let Err(cause) = spawned {
+        if let Some((_, settle)) = take(&task) {
+            settle(Err(Error::system("pthread_create", &cause)));
+        }
+    }
+    Ok(promise)
 }
