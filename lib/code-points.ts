@@ -17,7 +17,14 @@ const BEYOND_ASCII = [
 ] as const
 /** By the property. There are so many of them, and no more. */
 const properties = new Map<string, CodePoints>()
-let changing: readonly [near: string, far: string] | undefined
+let cased: Cased | undefined
+
+/** All that is something else in another case: those of the first plane, and the others. */
+interface Cased {
+  readonly set: CodePoints
+  readonly near: string
+  readonly far: string
+}
 
 /** What is in any of the sets. */
 export function union(...sets: readonly CodePoints[]): CodePoints {
@@ -40,6 +47,10 @@ export function complement(set: CodePoints, end = LAST_CODE_POINT): CodePoints {
   }
   if (next <= end) gaps.push([next, end])
   return gaps
+}
+
+function intersection(one: CodePoints, other: CodePoints): CodePoints {
+  return complement(union(complement(one), complement(other)))
 }
 
 /** Without the halves of characters, which no text in UTF-8 has. */
@@ -78,9 +89,10 @@ export function fold(set: CodePoints, unicode: boolean): CodePoints {
     const others = BEYOND_ASCII.filter(({ letter }) => within(folded, [letter, letter]).length > 0)
     return union(folded, ...others.map(({ other }): CodePoints => [[other, other]]))
   }
-  const [near, far] = changingCase()
+  cased ??= findCased()
+  const { near, far } = cased
   // Without the flag u a character beyond the first plane is two of its halves to V8, and has no case.
-  const members = unicode ? set : within(set, [0, PLANE - 1])
+  const members = within(intersection(set, cased.set), [0, unicode ? LAST_CODE_POINT : PLANE - 1])
   if (members.length === 0) return set
   const pattern = new RegExp(`[${members.map((range) => written(range, unicode)).join('')}]`, unicode ? 'giu' : 'gi')
   const found = (unicode ? near + far : near).match(pattern) ?? []
@@ -95,18 +107,14 @@ function written(range: readonly [number, number], unicode: boolean): string {
   return digits.map((code) => (unicode ? `\\u{${code}}` : `\\u${code}`)).join('-')
 }
 
-/** All characters that have a case, or that are something else in another one: those of the first plane, and the others. */
-function changingCase(): readonly [near: string, far: string] {
-  if (changing === undefined) {
-    const set = ask('\\p{Changes_When_Casemapped}\\p{Changes_When_Casefolded}')
-    const text = (part: CodePoints): string =>
-      part
-        .flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, index) => first + index))
-        .map((code) => String.fromCodePoint(code))
-        .join('')
-    changing = [text(within(set, [0, PLANE - 1])), text(within(set, [PLANE, LAST_CODE_POINT]))]
-  }
-  return changing
+function findCased(): Cased {
+  const set = ask('\\p{Changes_When_Casemapped}\\p{Changes_When_Casefolded}')
+  const text = (part: CodePoints): string =>
+    part
+      .flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, index) => first + index))
+      .map((code) => String.fromCodePoint(code))
+      .join('')
+  return { set, near: text(within(set, [0, PLANE - 1])), far: text(within(set, [PLANE, LAST_CODE_POINT])) }
 }
 
 /** All that a class has: V8 goes through every character there is. It takes tens of milliseconds. */

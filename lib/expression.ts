@@ -138,11 +138,20 @@ class Translator {
     this.#flags = flags
     this.#unicode = flags.includes('u')
     if (flags.includes('v')) throw this.#refuse('the flag v; u is known')
-    // With an empty alternative before all others it matches at once.
-    const match = new RegExp(`|${source}`, flags.replaceAll(/[gy]/g, '')).exec('')
+    const match = this.#emptyMatch(source)
     this.#count = match?.length ?? 1
     this.#known = Object.keys(match?.groups ?? {})
     this.#hasNames = this.#known.length > 0
+  }
+
+  /** With an empty alternative before all others it matches at once. */
+  #emptyMatch(source: string): RegExpExecArray | null {
+    try {
+      return new RegExp(`|${source}`, this.#flags.replaceAll(/[gy]/g, '')).exec('')
+    } catch {
+      // Only now V8 compiles it, and has not stack enough.
+      throw this.#refuse('a pattern too long for V8 itself')
+    }
   }
 
   run(): Expression {
