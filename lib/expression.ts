@@ -80,7 +80,7 @@ const HYPHEN = { code: 0x2d, byte: false } as const
 const CONTROLS: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13 }
 const SURROGATE = /^[\ud800-\udfff]$/
 const NEWLINE = 0x0a
-/** What is made of a group is a few parts deep, and the engine goes down from each to the next. */
+/** The engine's own limit is 250, for the groups and what they are made of. */
 const DEEPEST = 200
 
 /** @param withinLines no match goes over the end of a line: nothing in the pattern stands for one. */

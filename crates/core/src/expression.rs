@@ -18,7 +18,7 @@ const SEQUENCE: u32 = 6;
 const CHOICE: u32 = 7;
 
 /// The engine goes down from a part to what it is made of by recursion, on whatever stack JavaScript has left.
-const DEEPEST: usize = 1000;
+const DEEPEST: usize = 250;
 
 /// Reads a tree.
 pub fn read(tree: &[u32]) -> Result<Hir> {
