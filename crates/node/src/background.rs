@@ -1,7 +1,6 @@
 //! Work on a thread of our own: what takes seconds must not hold up `fs`, which shares four threads with everybody.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap_core::search_job::Control;
@@ -13,14 +12,14 @@ use napi_derive::napi;
 use crate::array_buffer::Raw;
 use crate::errors::{call_js, to_js};
 
-/// Work of this isolate that may still be ended, by the number the caller gave.
+/// Work of this isolate that may still be ended, by the number the caller gave: as much as there are threads for it.
 #[derive(Default)]
-struct Tickets(HashMap<u32, Arc<Control>>);
+struct Tickets(Vec<(u32, Arc<Control>)>);
 
 impl Drop for Tickets {
     /// The isolate ends: nobody waits for its work any more.
     fn drop(&mut self) {
-        self.0.values().for_each(|control| control.cancel());
+        self.0.iter().for_each(|(_, control)| control.cancel());
     }
 }
 
@@ -30,13 +29,17 @@ thread_local! {
 
 /// Takes note of work that is begun.
 pub fn register(ticket: u32, control: &Arc<Control>) {
-    TICKETS.with_borrow_mut(|tickets| tickets.0.insert(ticket, Arc::clone(control)));
+    TICKETS.with_borrow_mut(|tickets| tickets.0.push((ticket, Arc::clone(control))));
 }
 
 /// Forgets work, and ends it if it is still under way.
 #[napi]
 pub fn end_work(ticket: u32) {
-    if let Some(control) = TICKETS.with_borrow_mut(|tickets| tickets.0.remove(&ticket)) {
+    let ended = TICKETS.with_borrow_mut(|tickets| {
+        let place = tickets.0.iter().position(|(number, _)| *number == ticket)?;
+        Some(tickets.0.swap_remove(place).1)
+    });
+    if let Some(control) = ended {
         control.cancel();
     }
 }
@@ -44,7 +47,10 @@ pub fn end_work(ticket: u32) {
 /// How many bytes of it are done.
 #[napi]
 pub fn work_done(ticket: u32) -> f64 {
-    TICKETS.with_borrow(|tickets| tickets.0.get(&ticket).map_or(0.0, |control| control.done() as f64))
+    TICKETS.with_borrow(|tickets| {
+        let found = tickets.0.iter().find(|(number, _)| *number == ticket);
+        found.map_or(0.0, |(_, control)| control.done() as f64)
+    })
 }
 
 /// What work comes to: it makes a value of that on the isolate's own thread.
