@@ -406,11 +406,15 @@ test('where case is ignored, letters beyond ASCII are as good as each other wher
   // A letter beyond the first plane has no other case without the flag u.
   const region = regionWith(t, '𐐀𐐨')
   t.is(region.count(/𐐀/i), 1)
-  t.is(region.count(/[𐐀é]/i), 1)
+  t.is(region.count(new RegExp('[𐐀é]', 'i')), 1)
   t.is(region.count(/𐐀/iu), 2)
   // Nor has a byte.
   t.is(regionWith(t, Buffer.of(0xe9, 0xc9, 0x61)).count(/[\xe9a]/i), 2)
 })
+
+function literal(character: string): string {
+  return character.replace(/[\^$\\.*+?()[\]{}|/-]/, '\\$&')
+}
 
 test('random characters find each other where case is ignored as they do in JavaScript', (t) => {
   const random = new Random(t)
@@ -423,8 +427,7 @@ test('random characters find each other where case is ignored as they do in Java
     const code = random.integer(0, random.pick([0x7f, 0x7ff, 0xffff, 0x10ffff]))
     return code >= 0xd800 && code <= 0xdfff ? 'a' : String.fromCodePoint(code)
   }
-  const literal = (character: string): string => character.replace(/[\^$\\.*+?()[\]{}|/-]/, '\\$&')
-  const texts = { i: letters.filter((letter) => letter.length === 1).join(''), iu: letters.join('') }
+  const allLetters = { i: letters.filter((letter) => letter.length === 1).join(''), iu: letters.join('') }
   let matches = 0
   for (let trial = 0; trial < trials(150, 20_000); trial++) {
     const [one, other] = [random.pick(letters), anything()].sort(
@@ -437,7 +440,7 @@ test('random characters find each other where case is ignored as they do in Java
       // Without the flag u halves of characters, and what is a class of bytes here, are something else to V8.
       if (flags === 'i' && (/[^\0-\uffff]/u.test(source) || !/[^\0-\x7f]/.test(source) || /[^\0-\ud7ff]/.test(source)))
         continue
-      same(t, new RegExp(source, flags), texts[flags])
+      same(t, new RegExp(source, flags), allLetters[flags])
       matches++
     }
   }
@@ -453,7 +456,7 @@ test('an expression that is as long as can be is refused, or found', (t) => {
   t.is(region.count(new RegExp(`[${every}a]`, 'i')), 1)
   t.is(region.count(new RegExp(`[^${every}a]`, 'iu')), 3)
   t.is(region.count(new RegExp(`a{${'0'.repeat(100)}1}`)), 1)
-  t.is(region.count(/a{0,99999999999999999999}b/), 1)
+  t.is(region.count(new RegExp(`a{0,${'9'.repeat(30)}}b`)), 1)
   for (const source of ['\\p{L}'.repeat(5000), 'b?'.repeat(50_000), 'ab'.repeat(1_000_000)]) {
     const error = thrownBy(() => region.count(new RegExp(source, 'u')))
     t.is(error?.code, 'ERR_INVALID_ARG_VALUE')

@@ -109,12 +109,13 @@ function written(range: readonly [number, number], unicode: boolean): string {
 
 function findCased(): Cased {
   const set = ask('\\p{Changes_When_Casemapped}\\p{Changes_When_Casefolded}')
-  const text = (part: CodePoints): string =>
-    part
-      .flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, index) => first + index))
-      .map((code) => String.fromCodePoint(code))
-      .join('')
-  return { set, near: text(within(set, [0, PLANE - 1])), far: text(within(set, [PLANE, LAST_CODE_POINT])) }
+  return { set, near: textOf(within(set, [0, PLANE - 1])), far: textOf(within(set, [PLANE, LAST_CODE_POINT])) }
+}
+
+/** The characters of a set, one behind the other. */
+function textOf(set: CodePoints): string {
+  const codes = set.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, index) => first + index))
+  return codes.map((code) => String.fromCodePoint(code)).join('')
 }
 
 /** All that a class has: V8 goes through every character there is. It takes tens of milliseconds. */
