@@ -12,7 +12,7 @@ import { ending, runChild, WELL } from './helpers/child.ts'
 import { expressions, texts } from './helpers/expressions.ts'
 import type { Kind } from './helpers/expressions.ts'
 import { codeOf, regionWith, thrownBy } from './helpers/files.ts'
-import { holds } from './helpers/random.ts'
+import { holds, Random } from './helpers/random.ts'
 import { trials } from './helpers/trials.ts'
 
 const MIB = 2 ** 20
@@ -334,6 +334,148 @@ test('with the flag u letters are what JavaScript takes them for', (t) => {
   same(t, /[😀-🚀]/u, text)
   same(t, /\u{1f600}/u, text)
   same(t, /\ud83d\ude00/u, text)
+})
+
+test('properties and their opposites, alone and in classes, are those of this V8', (t) => {
+  const text = 'aZ0_ é\u0130ßẞσςΣ\u212aſ\u1c80Ꭰꭰᏸ你😀\u{10428}𐐀\u0378\ue000\ufffe\ufdd0\u{e0001}\u{10ffff}\ud7ff'
+  const properties = [
+    'L',
+    'Lu',
+    'Ll',
+    'Lt',
+    'N',
+    'P',
+    'Cn',
+    'Co',
+    'Any',
+    'ASCII',
+    'Assigned',
+    'Alphabetic',
+    'Emoji',
+    'White_Space',
+  ]
+  for (const property of [
+    ...properties,
+    'Script=Cherokee',
+    'sc=Greek',
+    'scx=Han',
+    'Noncharacter_Code_Point',
+    'gc=Lu',
+  ]) {
+    for (const source of [`\\p{${property}}`, `\\P{${property}}+`, `[^\\p{${property}}a]`, `[\\P{${property}}a-z]+`]) {
+      for (const flags of ['u', 'iu']) same(t, new RegExp(source, flags), text)
+    }
+  }
+})
+
+/** Letters that are another one without case, but not just one, or not in every way of looking at it. */
+const ODD_LETTERS = 'kK\u212asSſßẞiIıİσςΣθϑϴµμΜåÅ\u212bΩωꙊꙋᲈǅǆǄΐ\u1fd3ﬅﬆᎠꭰᏸᏰАаᲀⴀႠა\u1c90\u0345ιΙ\u1fbe𐐀𐐨ÿŸ'
+
+test('where case is ignored, letters beyond ASCII are as good as each other where they are so in JavaScript', (t) => {
+  for (const letter of ODD_LETTERS) {
+    for (const flags of ['i', 'iu']) {
+      // Without the flag u V8 takes a character beyond the first plane for two.
+      const text = flags === 'i' ? ODD_LETTERS.replaceAll(/[^\0-\uffff]/gu, '') : ODD_LETTERS
+      if (!text.includes(letter)) continue
+      same(t, new RegExp(letter, flags), text)
+      same(t, new RegExp(`[${letter}]`, flags), text)
+      same(t, new RegExp(`[^${letter}é]`, flags), text)
+      same(
+        t,
+        new RegExp(`(?:${letter})+x|[${letter}-${String.fromCodePoint((letter.codePointAt(0) ?? 0) + 40)}]+`, flags),
+        text,
+      )
+    }
+  }
+  for (const source of [
+    '\\w',
+    '\\W',
+    '[\\w]',
+    '[^\\w]',
+    '[^\\W]',
+    '[\\W]',
+    '[\\Wk]',
+    '[^x]',
+    '[a-z]',
+    '[^a-z]',
+    '[\\S\\d]',
+    '.',
+  ]) {
+    same(t, new RegExp(source, 'iu'), ODD_LETTERS)
+  }
+  // A letter beyond the first plane has no other case without the flag u.
+  const region = regionWith(t, '𐐀𐐨')
+  t.is(region.count(/𐐀/i), 1)
+  t.is(region.count(new RegExp('[𐐀é]', 'i')), 1)
+  t.is(region.count(/𐐀/iu), 2)
+  // Nor has a byte.
+  t.is(regionWith(t, Buffer.of(0xe9, 0xc9, 0x61)).count(/[\xe9a]/i), 2)
+})
+
+function literal(character: string): string {
+  return character.replace(/[\^$\\.*+?()[\]{}|/-]/, '\\$&')
+}
+
+test('random characters find each other where case is ignored as they do in JavaScript', (t) => {
+  const random = new Random(t)
+  const all = /[\p{Changes_When_Casemapped}\p{Changes_When_Casefolded}]/u
+  const letters: string[] = []
+  for (let code = 0; code <= 0x10ffff; code++)
+    if (all.test(String.fromCodePoint(code))) letters.push(String.fromCodePoint(code))
+  t.true(letters.length > 2500)
+  const anything = (): string => {
+    const code = random.integer(0, random.pick([0x7f, 0x7ff, 0xffff, 0x10ffff]))
+    return code >= 0xd800 && code <= 0xdfff ? 'a' : String.fromCodePoint(code)
+  }
+  const allLetters = { i: letters.filter((letter) => letter.length === 1).join(''), iu: letters.join('') }
+  let matches = 0
+  for (let trial = 0; trial < trials(150, 20_000); trial++) {
+    const [one, other] = [random.pick(letters), anything()].sort(
+      (a, b) => (a.codePointAt(0) ?? 0) - (b.codePointAt(0) ?? 0),
+    )
+    for (const flags of ['i', 'iu'] as const) {
+      const given = [one ?? '', other ?? ''].map(literal)
+      const source =
+        random.pick([given[0], given[1], `[${given.join('')}]`, `[${given.join('-')}]`, `[^${given.join('-')}]`]) ?? ''
+      // Without the flag u halves of characters, and what is a class of bytes here, are something else to V8.
+      if (flags === 'i' && (/[^\0-\uffff]/u.test(source) || !/[^\0-\x7f]/.test(source) || /[^\0-\ud7ff]/.test(source)))
+        continue
+      same(t, new RegExp(source, flags), allLetters[flags])
+      matches++
+    }
+  }
+  t.true(matches > 100)
+})
+
+test('an expression that is as long as can be is refused, or found', (t) => {
+  const region = regionWith(t, 'xaby')
+  t.is(region.count(new RegExp(`a${'b?'.repeat(1000)}y`)), 1)
+  t.is(region.count(new RegExp(`a|${'b'.repeat(5000)}`)), 1)
+  // As many ranges as there may be in a class.
+  const every = Array.from({ length: 20_000 }, (_, index) => String.fromCodePoint(0x3400 + index * 2)).join('')
+  t.is(region.count(new RegExp(`[${every}a]`, 'i')), 1)
+  t.is(region.count(new RegExp(`[^${every}a]`, 'iu')), 3)
+  t.is(region.count(new RegExp(`a{${'0'.repeat(100)}1}`)), 1)
+  t.is(region.count(new RegExp(`a{0,${'9'.repeat(30)}}b`)), 1)
+  for (const source of ['\\p{L}'.repeat(5000), 'b?'.repeat(50_000), 'ab'.repeat(1_000_000)]) {
+    const error = thrownBy(() => region.count(new RegExp(source, 'u')))
+    t.is(error?.code, 'ERR_INVALID_ARG_VALUE')
+    t.regex(error?.message ?? '', /a pattern (that|too) long|needs more than 64 MiB/)
+  }
+})
+
+test('a subclass that says something else each time is read once', (t) => {
+  class Fickle extends RegExp {
+    #asked = 0
+    override get source(): string {
+      return ['a', 'a', '(', '\\p{'][this.#asked++] ?? ')'
+    }
+    override get unicode(): boolean {
+      return true
+    }
+  }
+  const region = regionWith(t, 'aab')
+  t.is(region.count(new Fickle('a')), 2)
 })
 
 function made(source: string): RegExp | undefined {

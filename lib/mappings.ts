@@ -25,7 +25,8 @@ export interface MappingInfo {
  * ```
  */
 export function mappings(): MappingInfo[] {
-  return native.mappings().map(({ kind, path, byteLength, since, closed }) => {
+  const oldestFirst = native.mappings().sort((one, other) => one.since - other.since)
+  return oldestFirst.map(({ kind, path, byteLength, since, closed }) => {
     return { kind, path, byteLength, since: new Date(since), closed }
   })
 }

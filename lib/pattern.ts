@@ -63,12 +63,11 @@ export function linePattern(name: string, value: RegExp): Pattern {
 }
 
 function compile(name: string, value: RegExp, expression: Expression): Pattern {
-  const { text, ignoreCase, characters, sticky, groups, names } = expression
+  const { tree, characters, sticky, groups, names } = expression
   try {
-    const flags = (ignoreCase ? 1 : 0) + (characters ? 2 : 0) + (sticky ? 4 : 0)
-    return { handle: native.compileExpression(text, flags), groups, names }
+    return { handle: native.compileExpression(tree, characters, sticky), groups, names }
   } catch (error) {
-    const why = error instanceof Error ? (error.message.trim().split('\n').at(-1) ?? '') : ''
-    throw invalidArgValue(name, value, `has what this engine cannot do: ${why.replace(/^error: /, '')}`)
+    const why = error instanceof Error ? error.message : ''
+    throw invalidArgValue(name, value, `has what this engine cannot do: ${why}`)
   }
 }

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod advice;
 pub mod error;
+pub mod expression;
 pub mod fault;
 pub mod flush;
 pub mod guard;

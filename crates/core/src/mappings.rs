@@ -75,10 +75,8 @@ impl Drop for Listed {
     }
 }
 
-/// All of them, oldest first.
+/// All of them, in no order.
 pub fn all() -> Vec<MappingInfo> {
     let list = LIST.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut all: Vec<_> = list.entries.iter().flatten().cloned().collect();
-    all.sort_by_key(|info| info.since);
-    all
+    list.entries.iter().flatten().cloned().collect()
 }

@@ -9,7 +9,6 @@ use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::meta::Regex;
 use regex_automata::nfa::thompson;
 use regex_automata::util::captures::Captures;
-use regex_automata::util::syntax;
 use regex_automata::Input;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
@@ -61,17 +60,6 @@ pub struct Pattern {
     needles: usize,
 }
 
-/// What a regular expression is made of, beside its text.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Flags {
-    /// Capital letters are as good as small ones.
-    pub ignore_case: bool,
-    /// The text is characters in UTF-8: an empty match is never inside of one.
-    pub characters: bool,
-    /// A match begins where the search begins, or just behind the match before.
-    pub sticky: bool,
-}
-
 impl Pattern {
     /// One needle.
     pub fn needle(needle: &[u8]) -> Self {
@@ -91,33 +79,31 @@ impl Pattern {
         Ok(Self { engine: Engine::Needles(engine), reach: Reach::Bytes(longest), needles: needles.len() })
     }
 
-    /// A regular expression in this engine's own syntax, over bytes.
-    pub fn expression(text: &str, flags: Flags) -> Result<Self> {
+    /// A regular expression over bytes. `characters`: the text is characters in UTF-8, and an empty match is never inside of
+    /// one. `sticky`: a match begins where the search begins, or just behind the match before.
+    pub fn expression(expression: &Hir, characters: bool, sticky: bool) -> Result<Self> {
         let refused = |cause: &dyn std::fmt::Display| Error::InvalidPattern(cause.to_string());
-        let config = syntax::Config::new().unicode(flags.characters).utf8(false).case_insensitive(flags.ignore_case);
-        let hir = syntax::parse_with(text, &config).map_err(|cause| refused(&cause))?;
         let regex = Regex::builder()
             .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(MOST_MEMORY)))
-            .build_from_hir(&hir)
+            .build_from_hir(expression)
             .map_err(|cause| match cause.size_limit() {
                 Some(limit) => refused(&format!("it needs more than {} MiB once compiled", limit >> 20)),
                 None => refused(&cause),
             })?;
         let nfa = thompson::Compiler::new()
             .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(MOST_MEMORY)))
-            .build_from_hir(&hir)
+            .build_from_hir(expression)
             .map_err(|cause| refused(&cause))?;
         let steps = DFA::builder()
             .configure(DFA::config().skip_cache_capacity_check(true))
             .build_from_nfa(nfa)
             .map_err(|cause| refused(&cause))?;
-        let reach = match hir.properties().maximum_len() {
+        let reach = match expression.properties().maximum_len() {
             Some(longest) if longest <= LONGEST_OVERLAP => Reach::Bytes(longest),
-            _ if !may_hold_newline(&hir) => Reach::Line,
+            _ if !may_hold_newline(expression) => Reach::Line,
             _ => Reach::Anywhere,
         };
-        let engine =
-            Engine::Expression { regex, steps: Arc::new(steps), characters: flags.characters, sticky: flags.sticky };
+        let engine = Engine::Expression { regex, steps: Arc::new(steps), characters, sticky };
         Ok(Self { engine, reach, needles: 1 })
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{options, Folder};
 use memmap_core::lines::Block;
-use memmap_core::pattern::{Flags, Pattern};
+use memmap_core::pattern::Pattern;
 use memmap_core::search_job::{Control, Search};
 use memmap_core::{mmap_file, Access, Mapping, Source};
 use proptest::prelude::*;
@@ -37,8 +37,8 @@ impl Sought {
                 _ => Pattern::needles(&needles.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap(),
             },
             Self::Expression { text, characters, sticky } => {
-                let flags = Flags { characters: *characters, sticky: *sticky, ..Flags::default() };
-                Pattern::expression(text, flags).unwrap()
+                let syntax = syntax::Config::new().unicode(*characters).utf8(false);
+                Pattern::expression(&syntax::parse_with(text, &syntax).unwrap(), *characters, *sticky).unwrap()
             }
         }
     }

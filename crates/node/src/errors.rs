@@ -12,16 +12,36 @@ use crate::fault;
 /// Runs a call from JavaScript: what fails is thrown there, and a panic (a bug of ours) is an error too,
 /// since unwinding into V8 would end the process.
 pub fn call<T>(env: Env, work: impl FnOnce() -> memmap_core::Result<T>) -> Result<T> {
-    call_js(env, || work().map_err(Failure::Core))
+    attempt(env, || work().map_err(|error| boxed(Failure::Core(error))))
 }
 
 /// As [`call`], for work that talks to JavaScript itself.
 pub fn call_js<T>(env: Env, work: impl FnOnce() -> std::result::Result<T, Failure>) -> Result<T> {
+    attempt(env, || work().map_err(boxed))
+}
+
+/// This is in the binary once for each function, so it has what differs alone.
+fn attempt<T>(env: Env, work: impl FnOnce() -> std::result::Result<T, Box<Failure>>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(Failure::Core(error))) => Err(throw(env, &error)),
-        Ok(Err(Failure::Js(error))) => Err(error),
-        Err(_) => Err(napi::Error::new(Status::GenericFailure, "memmap: internal error, please report it")),
+        Ok(Err(failure)) => Err(failed(env, Ok(failure))),
+        Err(panic) => Err(failed(env, Err(panic))),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn boxed(failure: Failure) -> Box<Failure> {
+    Box::new(failure)
+}
+
+#[cold]
+#[inline(never)]
+fn failed(env: Env, why: std::thread::Result<Box<Failure>>) -> napi::Error {
+    match why.map(|failure| *failure) {
+        Ok(Failure::Core(error)) => throw(env, &error),
+        Ok(Failure::Js(error)) => error,
+        Err(_) => napi::Error::new(Status::GenericFailure, "memmap: internal error, please report it"),
     }
 }
 

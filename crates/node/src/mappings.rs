@@ -22,7 +22,7 @@ pub struct MappingFacts {
     pub closed: bool,
 }
 
-/// What this process has mapped, oldest first.
+/// What this process has mapped, in no order: to sort it in JavaScript needs no code here.
 #[napi]
 pub fn mappings(env: Env) -> Result<Vec<MappingFacts>> {
     call(env, || {

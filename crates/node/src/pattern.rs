@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use memmap_core::expression;
 use memmap_core::lines::Block;
-use memmap_core::pattern::{Flags, Pattern};
+use memmap_core::pattern::Pattern;
 use memmap_core::search_job::{Batch, Control, Search, SLICE};
 use memmap_core::{Error, Mapping};
 use napi::bindgen_prelude::{External, Float64Array, Float64ArraySlice, Uint8Array};
@@ -17,10 +18,6 @@ use crate::regions;
 
 /// A pattern that JavaScript holds; it goes when it is collected.
 type Held = External<Arc<Pattern>>;
-
-const IGNORE_CASE: u32 = 1;
-const CHARACTERS: u32 = 2;
-const STICKY: u32 = 4;
 
 /// Bytes of matches that a batch copies before it ends.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -38,16 +35,12 @@ pub fn compile_needles(env: Env, needles: Vec<Uint8Array>) -> Result<Held> {
     })
 }
 
-/// Makes a regular expression ready, in the syntax that lib/expression.ts translates to.
+/// Makes a regular expression ready: the tree that lib/expression.ts makes of it.
 #[napi(ts_return_type = "object")]
-pub fn compile_expression(env: Env, text: String, flags: u32) -> Result<Held> {
+pub fn compile_expression(env: Env, tree: &[u32], characters: bool, sticky: bool) -> Result<Held> {
     call(env, || {
-        let flags = Flags {
-            ignore_case: flags & IGNORE_CASE != 0,
-            characters: flags & CHARACTERS != 0,
-            sticky: flags & STICKY != 0,
-        };
-        Ok(External::new(Arc::new(Pattern::expression(&text, flags)?)))
+        let expression = expression::read(tree)?;
+        Ok(External::new(Arc::new(Pattern::expression(&expression, characters, sticky)?)))
     })
 }
 

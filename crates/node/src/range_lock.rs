@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use memmap_core::range_lock::{self, Extent, Kind, LockFile, Mode, Wanted};
 use memmap_core::{sys, Result as CoreResult, Source};
-use napi::{Env, JsValue, Result};
+use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::array_buffer::{external, Raw};
-use crate::errors::{call, call_js, to_js};
+use crate::background::{nothing, promise};
+use crate::errors::{call, call_js};
 use crate::regions;
 
 const EXCLUSIVE: u32 = 1;
@@ -155,14 +156,9 @@ pub fn start_lock_file(
 #[napi(ts_return_type = "Promise<Error | null>")]
 pub fn lock_granted(env: Env, id: f64) -> Result<Raw> {
     call_js(env, || {
-        let (deferred, promise) = env.create_deferred()?;
-        range_lock::when_done(
-            id as u64,
-            Box::new(move |outcome| {
-                deferred.resolve(move |env| outcome.err().map(|error| to_js(env, &error).map(Raw::from)).transpose());
-            }),
-        );
-        Ok(Raw::from(promise.raw()))
+        let (settle, promise) = promise(env)?;
+        range_lock::when_done(id as u64, Box::new(move |outcome| settle(outcome.map(|()| nothing()))));
+        Ok(promise)
     })
 }
 

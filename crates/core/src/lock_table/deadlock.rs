@@ -1,7 +1,5 @@
 //! Waits that can never end: a thread that stands still for what only itself, or threads that wait for it, could release.
 
-use rustc_hash::FxHashSet;
-
 use super::{conflict, State, Table};
 use crate::Error;
 
@@ -10,13 +8,14 @@ impl Table {
     /// and wait for it.
     pub(super) fn deadlock(&self, id: u64) -> Option<Error> {
         let me = self.tickets.get(&id)?.wanted.owner;
-        let (mut seen, mut open) = (FxHashSet::default(), vec![id]);
+        let (mut seen, mut open) = (Vec::new(), vec![id]);
         while let Some(next) = open.pop() {
             for owner in self.waited_for(next) {
                 if owner == me {
                     return Some(if next == id { Error::LockOverlap } else { Error::Deadlock });
                 }
-                if seen.insert(owner) {
+                if !seen.contains(&owner) {
+                    seen.push(owner);
                     let stuck = self.tickets.iter().filter(|(_, ticket)| {
                         ticket.blocking
                             && ticket.wanted.owner == owner
