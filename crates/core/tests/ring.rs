@@ -25,7 +25,7 @@ struct Life {
     dead: AtomicBool,
 }
 
-const FOR_EVER: Life = Life { dies: None, dead: AtomicBool::new(false) };
+static FOR_EVER: Life = Life { dies: None, dead: AtomicBool::new(false) };
 
 impl World for Life {
     fn is_dead(&self, owner: u64) -> bool {
