@@ -85,7 +85,8 @@ fn overwritten() -> Error {
 fn check(word: u32) -> Result<u32> {
     let owner = word & OWNER;
     let free = word == 0 || word == HANDED;
-    let taken = owner != 0 && matches!(word & !OWNER, 0 | WAITERS) || owner != 0 && word & !OWNER == WAITERS | STARVING;
+    let marks = word & !OWNER;
+    let taken = owner != 0 && (marks == 0 || marks == WAITERS || marks == WAITERS | STARVING);
     if free || taken {
         return Ok(owner);
     }
