@@ -406,7 +406,8 @@ test('where case is ignored, letters beyond ASCII are as good as each other wher
   // A letter beyond the first plane has no other case without the flag u.
   const region = regionWith(t, '𐐀𐐨')
   t.is(region.count(/𐐀/i), 1)
-  t.is(region.count(new RegExp('[𐐀é]', 'i')), 1)
+  const far = '𐐀'
+  t.is(region.count(new RegExp(`[${far}é]`, 'i')), 1)
   t.is(region.count(/𐐀/iu), 2)
   // Nor has a byte.
   t.is(regionWith(t, Buffer.of(0xe9, 0xc9, 0x61)).count(/[\xe9a]/i), 2)
