@@ -23,6 +23,7 @@ pub mod mmap_file;
 pub mod pattern;
 pub mod private_memory;
 pub mod range_lock;
+pub mod read_ahead;
 pub mod region;
 pub mod residency;
 pub mod search;

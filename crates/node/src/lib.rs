@@ -17,6 +17,7 @@ mod mmap_file;
 mod pattern;
 mod private_memory;
 mod range_lock;
+mod read_ahead;
 mod region;
 mod regions;
 mod search;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use memmap_core::lines::Block;
 use memmap_core::pattern::{Flags, Pattern};
+use memmap_core::read_ahead::Part;
 use memmap_core::search_job::{Batch, Control, Search, SLICE};
 use memmap_core::{Error, Mapping};
 use napi::bindgen_prelude::{
@@ -15,7 +16,7 @@ use napi_derive::napi;
 use crate::array_buffer::Raw;
 use crate::background::{answer_in_background, register};
 use crate::errors::call;
-use crate::regions;
+use crate::{read_ahead, regions};
 
 /// A pattern that JavaScript holds; it goes when it is collected.
 type Held = External<Arc<Pattern>>;
@@ -75,7 +76,7 @@ pub struct Answer(Batch);
 impl ToNapiValue for Answer {
     unsafe fn to_napi_value(env: napi::sys::napi_env, Self(batch): Self) -> Result<napi::sys::napi_value> {
         let theirs = Env::from_raw(env);
-        let Batch { spans, bytes, next } = batch;
+        let Batch { spans, bytes, next, .. } = batch;
         let answer = MatchBatch {
             spans: match size_of_val(spans.as_slice()) <= LONGEST_COPY {
                 true => Either::A(Float64ArraySlice::copy_from(&theirs, &spans)?),
@@ -107,6 +108,7 @@ fn search(
         control: stoppable.map(Arc::clone).unwrap_or_default(),
         slice: SLICE,
         stoppable: stoppable.is_some(),
+        brief: false,
     })
 }
 
@@ -137,8 +139,8 @@ pub fn count_pattern(env: Env, region: f64, start: f64, end: f64, pattern: &Held
 pub fn matches(env: Env, region: f64, pattern: &Held, part: &[f64], with_bytes: bool) -> Result<Answer> {
     call(env, || {
         let [start, end, at, most] = four(part)?;
-        let bytes = with_bytes.then_some(BATCH_BYTES);
-        search(region, start, end, pattern, None)?.batch(at as u64, most as usize, bytes).map(Answer)
+        let part = Part { at: at as u64, most: most as usize, most_bytes: with_bytes.then_some(BATCH_BYTES) };
+        read_ahead::batch(region, part, search(region, start, end, pattern, None)?).map(Answer)
     })
 }
 
