@@ -613,6 +613,22 @@ test('expressions that are the end of a backtracking engine are done in seconds'
   t.deepEqual(JSON.parse(child.stdout), [none, none, none, none, none, none, none, [1, 1_000_000, 1]])
 })
 
+// AddressSanitizer keeps what was freed for a while.
+const measuring = process.env['ASAN_OPTIONS'] === undefined ? test : test.skip
+
+for (const what of ['expression', 'needles', 'places']) {
+  measuring(
+    `a loop over millions of matches gives memory back as it goes: ${what} (skipped if ASAN_OPTIONS)`,
+    async (t) => {
+      const child = await runChild('search/many-matches.mjs', [what])
+      t.deepEqual(ending(child), WELL)
+      const answer = JSON.parse(child.stdout) as { found: number; more: number }
+      t.is(answer.found, 3 * 2 * MIB)
+      t.true(answer.more < 64, `${answer.more} MiB more`)
+    },
+  )
+}
+
 test('a match of 20 MiB is found whole: here, in the background, by one thread and by more', async (t) => {
   const length = 20 * MIB
   const bytes = Buffer.alloc(length + 2000, 'x')

@@ -21,7 +21,8 @@ export const PLATFORMS = {
   'win32-arm64-msvc': 'aarch64-pc-windows-msvc',
 }
 
-const MOST = { root: 200_000, binary: 2_600_000 }
+// The binaries are to come below 1.5 MB.
+const MOST = { root: 200_000, binary: 1_700_000 }
 const IN_ROOT = [
   /^package\.json$/,
   /^(README|CHANGELOG)\.md$/,

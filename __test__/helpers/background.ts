@@ -30,12 +30,13 @@ export function sparseFile(t: WithTeardown, size: number, marks: Readonly<Record
   return path
 }
 
-/** Threads of the addon's own in this process; none can be seen where the system is not Linux. */
-export function ourThreads(): number {
+/** Threads of the addon's own, in this process or another; none can be seen where the system is not Linux. */
+export function ourThreads(pid: number | 'self' = 'self'): number {
   if (!isLinux) return 0
-  return readdirSync('/proc/self/task').filter((task) => {
+  const tasks = `/proc/${pid}/task`
+  return readdirSync(tasks).filter((task) => {
     try {
-      return readFileSync(join('/proc/self/task', task, 'comm'), 'utf8') === 'memmap\n'
+      return readFileSync(join(tasks, task, 'comm'), 'utf8') === 'memmap\n'
     } catch {
       // It has ended meanwhile.
       return false

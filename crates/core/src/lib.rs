@@ -27,6 +27,7 @@ pub mod owners;
 pub mod pattern;
 pub mod private_memory;
 pub mod range_lock;
+pub mod read_ahead;
 pub mod region;
 pub mod residency;
 pub mod ring;

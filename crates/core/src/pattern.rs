@@ -49,7 +49,7 @@ enum Engine {
     Byte(u8),
     Needle(Box<memmem::Finder<'static>>),
     Needles(AhoCorasick),
-    Expression { regex: Regex, steps: Arc<DFA>, characters: bool, sticky: bool },
+    Expression { regex: Regex, steps: Arc<DFA>, characters: bool, sticky: bool, may_be_empty: bool },
 }
 
 /// Something to look for, made ready once.
@@ -103,7 +103,13 @@ impl Pattern {
             _ if !may_hold_newline(expression) => Reach::Line,
             _ => Reach::Anywhere,
         };
-        let engine = Engine::Expression { regex, steps: Arc::new(steps), characters, sticky };
+        let engine = Engine::Expression {
+            regex,
+            steps: Arc::new(steps),
+            characters,
+            sticky,
+            may_be_empty: expression.properties().minimum_len().is_none_or(|shortest| shortest == 0),
+        };
         Ok(Self { engine, reach, needles: 1 })
     }
 
@@ -127,11 +133,12 @@ impl Pattern {
             Engine::Byte(byte) => Engine::Byte(*byte),
             Engine::Needle(finder) => Engine::Needle(finder.clone()),
             Engine::Needles(automaton) => Engine::Needles(automaton.clone()),
-            Engine::Expression { regex, steps, characters, sticky } => Engine::Expression {
+            Engine::Expression { regex, steps, characters, sticky, may_be_empty } => Engine::Expression {
                 regex: regex.clone(),
                 steps: Arc::clone(steps),
                 characters: *characters,
                 sticky: *sticky,
+                may_be_empty: *may_be_empty,
             },
         };
         Self { engine, ..*self }
@@ -140,6 +147,11 @@ impl Pattern {
     /// Whether a range may be cut into slices that are searched apart from each other.
     pub fn can_be_sliced(&self) -> bool {
         self.reach != Reach::Anywhere && !matches!(self.engine, Engine::Expression { sticky: true, .. })
+    }
+
+    /// Whether threads can take turns at it without much ado.
+    pub fn can_be_handed_on(&self) -> bool {
+        !matches!(self.engine, Engine::Expression { may_be_empty: true, .. })
     }
 
     /// Where a window must end so that every match which begins before `border` lies wholly in it; at most `end`. None where that
@@ -233,6 +245,23 @@ impl Pattern {
         let window_end = self.window_end(haystack, to, end)?;
         // At the very end a match may be empty.
         let last = to == end;
+        if let Engine::Expression { regex, sticky: false, may_be_empty: false, .. } = &self.engine {
+            if at >= to {
+                return Some(if last && at == end { end + 1 } else { at });
+            }
+            // The crate's own way from match to match, where JavaScript's is the same: it asks for its memory once. To any thread
+            // but the first that asks takes as long as to find a short match.
+            for found in regex.find_iter(Input::new(haystack).span(at..window_end)) {
+                if !last && found.start() >= to {
+                    break;
+                }
+                at = found.end();
+                if !visit(Found { start: found.start(), end: found.end(), needle: 0 }) {
+                    return Some(at);
+                }
+            }
+            return Some(if last { end + 1 } else { at.max(to) });
+        }
         while at < to || (last && at == end) {
             match self.find(haystack, at, window_end) {
                 Some(found) if last || found.start < to => {

@@ -68,6 +68,8 @@ pub struct Search {
     pub slice: usize,
     /// Whether it must be possible to end it: not on the thread of who would.
     pub stoppable: bool,
+    /// Whether a batch may end without a match before the text does, so that it ends soon.
+    pub brief: bool,
 }
 
 /// Matches in a row.
@@ -79,6 +81,8 @@ pub struct Batch {
     pub bytes: Vec<u8>,
     /// Where the search goes on, from the start of the text; behind its end when it is over.
     pub next: u64,
+    /// Whether it ended because there was no more room in it.
+    pub full: bool,
 }
 
 impl Search {
@@ -268,7 +272,7 @@ impl Search {
         let simple = self.pattern.group_count() == 1;
         batch.spans.reserve(most.min(64) * 3);
         let (mut left, mut no_room) = (most, false);
-        while at <= text.len() && left > 0 && (at < far || batch.spans.is_empty()) {
+        while at <= text.len() && left > 0 && (at < far || (batch.spans.is_empty() && !self.brief)) {
             let to = at.saturating_add(self.slice).min(text.len());
             // Not for each batch: where there are many matches, that would take longer than finding them.
             if at == 0 || at >= ahead {
@@ -278,8 +282,9 @@ impl Search {
             let (from, visited) = (at, !batch.spans.is_empty());
             let mut visit = |found: Found| {
                 if simple {
-                    let place = |position: usize| (self.start + position as u64) as f64;
-                    batch.spans.extend([found.needle as f64, place(found.start), place(found.end)]);
+                    // Of signed numbers the processor makes floating ones at once.
+                    let place = |position: usize| (self.start as i64 + position as i64) as f64;
+                    batch.spans.extend([found.needle as i64 as f64, place(found.start), place(found.end)]);
                 } else {
                     batch.spans.push(found.needle as f64);
                     self.pattern.groups(text, found, &mut scratch, |start, end| {
@@ -311,6 +316,8 @@ impl Search {
                     self.control.step(&self.mapping, self.start + from as u64, looked as u64)?;
                     at
                 }
+                // Nobody knows how long that takes.
+                None if self.brief => break,
                 None => self.walk_on(text, from, (far, visited), visit)?,
             };
             if no_room {
@@ -321,6 +328,7 @@ impl Search {
             }
         }
         batch.next = at as u64;
+        batch.full = left == 0;
         Ok(batch)
     }
 

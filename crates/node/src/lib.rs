@@ -19,6 +19,7 @@ mod mutex;
 mod pattern;
 mod private_memory;
 mod range_lock;
+mod read_ahead;
 mod region;
 mod regions;
 mod ring;

@@ -5,22 +5,27 @@ use std::sync::Arc;
 use memmap_core::expression;
 use memmap_core::lines::Block;
 use memmap_core::pattern::Pattern;
+use memmap_core::read_ahead::Part;
 use memmap_core::search_job::{Batch, Control, Search, SLICE};
 use memmap_core::{Error, Mapping};
-use napi::bindgen_prelude::{External, Float64Array, Float64ArraySlice, Uint8Array};
+use napi::bindgen_prelude::{
+    Either, External, Float64Array, Float64ArraySlice, ToNapiValue, Uint8Array, Uint8ArraySlice,
+};
 use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::array_buffer::Raw;
 use crate::background::{answer_in_background, register};
 use crate::errors::call;
-use crate::regions;
+use crate::{read_ahead, regions};
 
 /// A pattern that JavaScript holds; it goes when it is collected.
 type Held = External<Arc<Pattern>>;
 
 /// Bytes of matches that a batch copies before it ends.
 const BATCH_BYTES: usize = 64 * 1024;
+/// Longer than what a batch mostly has, and short enough for V8.
+const LONGEST_COPY: usize = 1 << 20;
 
 /// Makes needles ready: one, or many that are looked for at once.
 #[napi(ts_return_type = "object")]
@@ -45,19 +50,39 @@ pub fn compile_expression(env: Env, tree: &[u32], characters: bool, sticky: bool
 }
 
 /// Matches in a row.
-#[napi(object)]
-pub struct MatchBatch {
+#[napi(object, object_from_js = false)]
+pub struct MatchBatch<'env> {
     /// For each: which needle, then first byte and end of the match and of each group; -1 for one that has no part in it.
-    pub spans: Float64Array,
+    #[napi(ts_type = "Float64Array")]
+    pub spans: Either<Float64ArraySlice<'env>, Float64Array>,
     /// The bytes of the matches, one behind the other.
-    pub bytes: Uint8Array,
+    #[napi(ts_type = "Uint8Array")]
+    pub bytes: Either<Uint8ArraySlice<'env>, Uint8Array>,
     /// Where the search goes on, from the start of the text; behind its end when it is over.
     pub next: f64,
 }
 
-impl From<Batch> for MatchBatch {
-    fn from(batch: Batch) -> Self {
-        Self { spans: batch.spans.into(), bytes: batch.bytes.into(), next: batch.next as f64 }
+/// On its way to JavaScript: into V8's own memory, since what is ours it gives back in a turn of the event loop, and a loop over
+/// a scan may keep that from coming until it is over. Not what is long, though: V8 ends the process where it has no memory.
+pub struct Answer(Batch);
+
+impl ToNapiValue for Answer {
+    unsafe fn to_napi_value(env: napi::sys::napi_env, Self(batch): Self) -> Result<napi::sys::napi_value> {
+        let theirs = Env::from_raw(env);
+        let Batch { spans, bytes, next, .. } = batch;
+        let answer = MatchBatch {
+            spans: match size_of_val(spans.as_slice()) <= LONGEST_COPY {
+                true => Either::A(Float64ArraySlice::copy_from(&theirs, &spans)?),
+                false => Either::B(spans.into()),
+            },
+            bytes: match bytes.len() <= LONGEST_COPY {
+                true => Either::A(Uint8ArraySlice::copy_from(&theirs, &bytes)?),
+                false => Either::B(bytes.into()),
+            },
+            next: next as f64,
+        };
+        // SAFETY: the environment is the caller's.
+        unsafe { MatchBatch::to_napi_value(env, answer) }
     }
 }
 
@@ -76,6 +101,7 @@ fn search(
         control: stoppable.map(Arc::clone).unwrap_or_default(),
         slice: SLICE,
         stoppable: stoppable.is_some(),
+        brief: false,
     })
 }
 
@@ -102,12 +128,12 @@ pub fn count_pattern(env: Env, region: f64, start: f64, end: f64, pattern: &Held
 }
 
 /// Matches in a row. `part` is where the text starts and ends, where in it the search goes on, and how many there may be.
-#[napi]
-pub fn matches(env: Env, region: f64, pattern: &Held, part: &[f64], with_bytes: bool) -> Result<MatchBatch> {
+#[napi(ts_return_type = "MatchBatch")]
+pub fn matches(env: Env, region: f64, pattern: &Held, part: &[f64], with_bytes: bool) -> Result<Answer> {
     call(env, || {
         let [start, end, at, most] = four(part)?;
-        let bytes = with_bytes.then_some(BATCH_BYTES);
-        search(region, start, end, pattern, None)?.batch(at as u64, most as usize, bytes).map(MatchBatch::from)
+        let part = Part { at: at as u64, most: most as usize, most_bytes: with_bytes.then_some(BATCH_BYTES) };
+        read_ahead::batch(region, part, search(region, start, end, pattern, None)?).map(Answer)
     })
 }
 
@@ -162,7 +188,7 @@ pub fn matches_in_background(
         let [start, end, at, most] = four(part)?;
         let search = search_behind(region, start, end, pattern, ticket)?;
         let bytes = with_bytes.then_some(BATCH_BYTES);
-        Ok(move || search.batch(at as u64, most as usize, bytes).map(MatchBatch::from))
+        Ok(move || search.batch(at as u64, most as usize, bytes).map(Answer))
     })
 }
 

@@ -10,7 +10,7 @@ use napi_derive::napi;
 use crate::array_buffer::Raw;
 use crate::background::{register, run_in_background};
 use crate::errors::call;
-use crate::{mutex, regions, ring, wait};
+use crate::{mutex, read_ahead, regions, ring, wait};
 
 /// The access that a number from `lib/` stands for.
 pub fn access_of(number: u32) -> Access {
@@ -28,6 +28,7 @@ pub fn refresh(env: Env, region: f64, mut out: Float64ArraySlice) -> Result<bool
     // SAFETY: `out` is lib/memory.ts's own array, and no JavaScript runs during this call.
     let out = unsafe { out.as_mut() };
     call(env, || {
+        read_ahead::stop(region);
         let Some(old) = regions::with(region, Region::refresh)? else { return Ok(false) };
         regions::replace(env, region, old, out)?;
         Ok(true)
@@ -40,6 +41,7 @@ pub fn resize(env: Env, region: f64, byte_length: f64, mut out: Float64ArraySlic
     // SAFETY: as in `refresh`.
     let out = unsafe { out.as_mut() };
     call(env, || {
+        read_ahead::stop(region);
         let old = regions::with(region, |region| region.resize(byte_length as u64))?;
         regions::replace(env, region, old, out)
     })
@@ -57,6 +59,7 @@ pub fn protect(env: Env, region: f64, protection: u32, mut out: Float64ArraySlic
             2 => Protection::Write,
             _ => Protection::Execute,
         };
+        read_ahead::stop(region);
         let old = regions::with(region, |region| region.protect(protection))?;
         regions::replace(env, region, old, out)
     })
@@ -66,6 +69,7 @@ pub fn protect(env: Env, region: f64, protection: u32, mut out: Float64ArraySlic
 #[napi]
 pub fn close(env: Env, region: f64, collected: bool) -> Result<()> {
     call(env, || {
+        read_ahead::stop(region);
         ring::region_closed(region);
         wait::region_closed(region);
         let number = region;
