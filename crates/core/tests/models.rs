@@ -1,6 +1,9 @@
 //! Every order of events of a few threads, tried by a model checker: the algorithms are those that run, on its words in
 //! place of ours. Sleeping has no timeouts here, so that a lost wake-up is a deadlock, which the checker reports.
 
+// They are about the algorithm, and the same everywhere: once is enough, where nothing is emulated.
+#![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+
 use loom::cell::UnsafeCell;
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -2,6 +2,9 @@
 //! stores. It is the very file that the crate has, compiled with loom's atomics. Sleep has no timeouts here: a wake-up
 //! that is lost is a deadlock, which loom reports.
 
+// They are about the algorithm, and the same everywhere: once is enough, where nothing is emulated.
+#![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+
 #[allow(dead_code)]
 #[path = "../src/ring/queue.rs"]
 mod queue;
