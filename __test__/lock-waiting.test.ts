@@ -31,6 +31,7 @@ const whereListed = listsLocks ? test : test.skip
 const whereListedAlone = listsLocks ? test.serial : test.serial.skip
 const KINDS = ['range', 'file'] as const
 
+/** A wait that was just given up may be granted in that very moment, and gives the lock back when it hears of it. */
 const free = (path: string): boolean => {
   const lock = FileLock.tryAcquire(path)
   lock?.release()
@@ -80,13 +81,7 @@ test('a wait ends after its timeout with ERR_LOCK_TIMEOUT: 0 asks once, fraction
       }
     }
     await release()
-    // A wait that was just given up may be granted in that very moment, and gives the lock back when it hears of it.
-    const isFree = () => {
-      const lock = FileLock.tryAcquire(path)
-      lock?.release()
-      return lock !== null
-    }
-    t.true(await eventually(isFree))
+    t.true(await eventually(() => free(path)))
     for (const timeout of [0, 1, Infinity]) FileLock.acquireSync(path, { timeout }).release()
     for (const timeout of [0, 1, Infinity]) (await FileLock.acquire(path, { timeout })).release()
   }
@@ -333,7 +328,7 @@ test('64 waits leave fs and crypto the threads they need', async (t) => {
   controller.abort('enough')
   t.deepEqual(new Set(await Promise.all(waits)), new Set(['enough']))
   await other.releases(id)
-  t.true(free(path))
+  t.true(await eventually(() => free(path)))
 })
 
 test('a process lives while it waits, of its own accord, and ends when it has the lock', async (t) => {
