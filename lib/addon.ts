@@ -2,9 +2,10 @@
 // platform's own package, which npm installs beside this one. In place of the loader that napi-rs generates, which knows
 // forty platforms, tries WebAssembly, and does not say what to do.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 import { platformUnsupported } from './errors.ts'
 
@@ -24,20 +25,29 @@ const PLATFORMS = [
   'win32-x64-msvc',
 ]
 
-function isMusl(): boolean {
-  try {
-    return readFileSync('/usr/bin/ldd', 'utf8').includes('musl')
-  } catch {
-    // Slower: it asks the system for much else.
-    const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
-    return report.header?.glibcVersionRuntime === undefined
-  }
+/** This platform, as the folders of `npm/` are named. Linux has two: `-gnu` where that is the libc of this very program. */
+function platform(): string {
+  const { arch } = process
+  if (process.platform === 'win32') return `win32-${arch}-msvc`
+  if (process.platform !== 'linux') return `${process.platform}-${arch}`
+  // npm installs the one that fits. Only where both are here the system is asked, which takes milliseconds.
+  const here = ['gnu', 'musl'].filter((libc) => isHere(`linux-${arch}-${libc}`))
+  if (here.length === 1) return `linux-${arch}-${here[0]}`
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  return `linux-${arch}-${report.header?.glibcVersionRuntime === undefined ? 'musl' : 'gnu'}`
 }
 
-/** This platform, as the folders of `npm/` are named. */
-function platform(): string {
-  if (process.platform === 'linux') return `linux-${process.arch}-${isMusl() ? 'musl' : 'gnu'}`
-  return process.platform === 'win32' ? `win32-${process.arch}-msvc` : `${process.platform}-${process.arch}`
+const builtFor = (name: string) => new URL(`../../native/memmap.${name}.node`, import.meta.url)
+const packageOf = (name: string) => `@memmap/binding-${name}`
+
+function isHere(name: string): boolean {
+  if (existsSync(builtFor(name))) return true
+  try {
+    require.resolve(`${packageOf(name)}/package.json`)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
@@ -58,10 +68,10 @@ export function loadAddon(): unknown {
         'Build it from source there, and name the addon in MEMMAP_ADDON',
     )
   }
-  const built = `../../native/memmap.${name}.node`
-  if (existsSync(new URL(built, import.meta.url))) return require(built)
+  const built = builtFor(name)
+  if (existsSync(built)) return require(fileURLToPath(built))
 
-  const wanted = `@memmap/binding-${name}`
+  const wanted = packageOf(name)
   const remedy =
     `Install it with \`npm install ${wanted}@${version}\`, or install memmap again on this platform ` +
     'without --omit=optional or --no-optional, and without a node_modules folder or lock file from another platform'
