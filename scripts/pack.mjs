@@ -1,6 +1,6 @@
 // The package and its binaries as they would be published, in target/pack: nothing in the repository is changed.
 
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -100,10 +100,4 @@ export function pack(addons, { dry = false } = {}) {
   const wanted = Object.keys(addons).map((platform) => `@memmap/binding-${platform}`)
   if (String(listed) !== String(wanted.sort())) fail(`the package depends on ${listed.join(', ') || 'no binary'}`)
   return tarballs
-}
-
-/** The folder where the tools for other platforms are, if it is there. */
-export function crossTools() {
-  const folder = process.env.MEMMAP_CROSS ?? join(ROOT, '..', 'shared', 'cross')
-  return existsSync(join(folder, 'cross')) ? folder : undefined
 }

@@ -69,16 +69,16 @@ await check('refuses writing to what was opened for reading', () => {
   file.close()
 })
 
-await check('hands out windows that die at close, and survives a stray write', () => {
+await check('hands out windows that die at close and survives a stray write, or says why not', () => {
   const file = MmapFile.open(path)
-  let window
-  try {
-    window = file.subarray(4, 7)
-  } catch (error) {
-    assert.equal(error.code, 'ERR_ZERO_COPY_UNAVAILABLE')
+  // Electron forbids them, and a private map of a file is a snapshot on macOS.
+  if (process.versions.electron !== undefined || process.platform === 'darwin') {
+    assert.throws(() => file.subarray(4, 7), code('ERR_ZERO_COPY_UNAVAILABLE'))
+    assert.equal(file.slice(4, 7).toString(), 'two')
     file.close()
     return
   }
+  const window = file.subarray(4, 7)
   assert.equal(window.toString(), 'two')
   window[0] = 0x78
   file.close()

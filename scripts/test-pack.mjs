@@ -5,7 +5,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { crossTools, pack, PACK, PLATFORMS } from './pack.mjs'
+import { crossBuild, crossTools, ELSEWHERE, hasPart } from './cross.mjs'
+import { pack, PACK, PLATFORMS } from './pack.mjs'
 import { installRuntimes } from './runtimes.mjs'
 import { writeSnippets } from './snippets.mjs'
 import { build, fail, npx, ROOT, run } from './steps.mjs'
@@ -18,32 +19,8 @@ const TIMEOUT = 10 * 60_000
 if (process.platform !== 'linux' || process.arch !== 'x64') fail('test:pack runs on Linux x64')
 const cross = crossTools()
 
-/** The other platforms that can be built here, and what of the cross tools they need. Windows by another compiler. */
-const ELSEWHERE = {
-  'linux-x64-musl': { target: 'x86_64-unknown-linux-musl', part: 'musl', runs: { 'Node 22, musl': 'musl' } },
-  'linux-arm64-gnu': {
-    target: 'aarch64-unknown-linux-gnu',
-    part: 'arm64',
-    runs: { 'Node 22, arm64 (qemu)': 'aarch64-linux@22', 'Node 20, arm64 (qemu)': 'aarch64-linux@20' },
-  },
-  'win32-x64-msvc': {
-    target: 'x86_64-pc-windows-gnu',
-    part: 'wine',
-    runs: { 'Node 22, Windows (wine)': 'windows-gnu@22', 'Node 20, Windows (wine)': 'windows-gnu@20' },
-  },
-}
-
 const notPossible = []
 const table = []
-
-function crossBuild(target) {
-  const built = execFileSync(join(cross, 'cross'), ['build', target, '-p', 'memmap-node'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  return built.trim().split('\n').at(-1)
-}
 
 /** The binaries that can be built here. */
 function buildAddons() {
@@ -53,10 +30,9 @@ function buildAddons() {
     return { 'linux-x64-gnu': join(ROOT, 'native', 'memmap.linux-x64-gnu.node') }
   }
   run(join(cross, 'setup'), ['zig'])
-  addons['linux-x64-gnu'] = crossBuild(PLATFORMS['linux-x64-gnu'])
+  addons['linux-x64-gnu'] = crossBuild(cross, PLATFORMS['linux-x64-gnu'])
   for (const [platform, { target, part }] of Object.entries(ELSEWHERE)) {
-    if (spawnSync(join(cross, 'setup'), [part], { stdio: 'inherit' }).status === 0)
-      addons[platform] = crossBuild(target)
+    if (hasPart(cross, part)) addons[platform] = crossBuild(cross, target)
     else notPossible.push(`${platform}: no ${part} in the cross tools`)
   }
   return addons
@@ -197,10 +173,10 @@ for (const version of [20, 22, 24, 26])
   tryRuntime(`Node ${version}`, [join(runtimes, `node${version}`, 'bin', 'node')], here)
 tryRuntime('Bun', [join(runtimes, 'bun', 'bin', 'bun')], here)
 tryRuntime('Deno', [join(runtimes, 'deno', 'deno'), 'run', '--allow-all', '--quiet'], here)
-for (const [platform, { runs }] of Object.entries(ELSEWHERE)) {
+for (const [platform, { nodes }] of Object.entries(ELSEWHERE)) {
   if (tarballs[platform] === undefined) continue
   const app = makeApp(platform, tarballs)
-  for (const [name, target] of Object.entries(runs)) tryRuntime(name, [join(cross, 'cross'), 'node', target], app)
+  for (const [name, target] of Object.entries(nodes)) tryRuntime(name, [join(cross, 'cross'), 'node', target], app)
 }
 
 console.log()

@@ -9,7 +9,7 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Before the program's path: `--expose-gc`, … */
   readonly nodeArgs?: readonly string[]
-  /** Milliseconds; the child is killed then, and `signal` is SIGKILL. */
+  /** Milliseconds, by default more than a busy or emulated machine needs; the child is killed then, by SIGKILL. */
   readonly timeout?: number
   /** A program and arguments that Node is started by: `['prlimit', '--data=…']`. */
   readonly under?: readonly string[]
@@ -31,7 +31,7 @@ const FIXTURES = new URL('../fixtures/', import.meta.url)
 export function runChild(
   fixture: string | URL,
   args: readonly (string | number)[] = [],
-  { env = {}, nodeArgs = [], timeout = 60_000, under = [], whenReady }: ChildOptions = {},
+  { env = {}, nodeArgs = [], timeout = 240_000, under = [], whenReady }: ChildOptions = {},
 ): Promise<ChildResult> {
   const path = fileURLToPath(new URL(fixture, FIXTURES))
   const line = [...under, process.execPath, ...nodeArgs, path, ...args.map(String)]
