@@ -19,7 +19,9 @@ const there = Object.keys(PLATFORMS).filter((platform) => existsSync(addonOf(pla
 const missing = Object.keys(PLATFORMS).filter((platform) => !there.includes(platform))
 if (missing.length > 0 && !dry) fail(`no binary for ${missing.join(', ')}: nothing is published`)
 
-const { root, ...binaries } = pack(Object.fromEntries(there.map((platform) => [platform, addonOf(platform)])), { dry })
+const { root, ...binaries } = pack(Object.fromEntries(there.map((platform) => [platform, addonOf(platform)])), {
+  anyGlibc: dry,
+})
 // The binaries first: whoever installs the package in between finds them.
 for (const tarball of [...Object.values(binaries), root]) {
   run('npm', ['publish', tarball, '--access', 'public', ...(dry ? ['--dry-run'] : ['--provenance'])])

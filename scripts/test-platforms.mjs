@@ -66,7 +66,8 @@ function tryPlatform(platform, folder) {
   for (const [test, result] of results) if (result === 'failed' && !known.has(test)) wrong.push(`fails: ${test}`)
   for (const [test, { sometimes }] of known) {
     const result = results.get(test) ?? 'not there'
-    if (result !== 'failed' && !(sometimes && result === 'passed')) wrong.push(`listed as failing, but ${result}: ${test}`)
+    if (result !== 'failed' && !(sometimes && result === 'passed'))
+      wrong.push(`listed as failing, but ${result}: ${test}`)
   }
   if (wrong.length > 0) process.stderr.write(`${stdout}${stderr}`)
   return wrong
