@@ -1,0 +1,69 @@
+// Every example of README, docs and doc comments: compiled as strictly as the project itself, and run.
+
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import test from 'ava'
+
+import {
+  commandsOf,
+  compileSnippets,
+  examplesWithoutCode,
+  makeCommandFolder,
+  runCommand,
+  runSnippets,
+  snippetsOf,
+} from '../scripts/snippets.mjs'
+import { isPosix, ROOT } from './helpers/system.ts'
+import { tmpFolder } from './helpers/tmp.ts'
+
+const onPosix = isPosix ? test : test.skip
+
+function filesIn(folder: string, ending: string): string[] {
+  if (!existsSync(join(ROOT, folder))) return []
+  const names = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+  return names.filter((name) => name.endsWith(ending)).map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+}
+
+const pages = ['README.md', ...filesIn('docs', '.md').filter((file) => !file.startsWith('docs/api/'))].sort()
+const sources = ['index.ts', ...filesIn('lib', '.ts')].sort()
+const snippets = [...pages, ...sources].flatMap((file) => snippetsOf(file))
+const commands = pages.flatMap((file) => commandsOf(file))
+
+let complaints: string[] = []
+let failures: string[] = []
+
+test.before(async () => {
+  // Inside of the project: `memmap` is found there, and is what was built.
+  const folder = mkdtempSync(join(ROOT, 'target', 'snippets-'))
+  try {
+    complaints = compileSnippets(snippets, folder)
+    failures = await runSnippets(folder, snippets.length)
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+})
+
+test('README and the doc comments have examples', (t) => {
+  const withExamples = new Set(snippets.map(({ file }) => file))
+  for (const file of ['README.md', 'lib/region.ts', 'lib/mmap-file.ts', 'lib/ring.ts']) t.true(withExamples.has(file))
+})
+
+for (const [number, { file, line }] of snippets.entries()) {
+  test(`${file}:${line}`, (t) => {
+    t.is(complaints[number], '', `${file}:${line} does not compile`)
+    t.is(failures[number], '', `${file}:${line} fails`)
+  })
+}
+
+test('an @example is a ts block, so that it is run', (t) => {
+  const without = sources.flatMap((file) => examplesWithoutCode(file).map((line) => `${file}:${line}`))
+  t.deepEqual(without, [])
+})
+
+onPosix('each npx memmap of README and docs ends well', (t) => {
+  t.true(commands.length > 0)
+  const folder = tmpFolder(t)
+  makeCommandFolder(folder)
+  for (const command of commands) t.is(runCommand(command, folder), '', `${command.file}:${command.line}`)
+})
