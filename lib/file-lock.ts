@@ -18,6 +18,7 @@ import type { Memory } from './memory.ts'
 /**
  * What is locked, and with whom one shares it: for {@link FileLock.acquire}.
  *
+ * @group Options and arguments
  * @example
  * ```ts
  * import { FileLock } from 'memmap'
@@ -42,6 +43,7 @@ export interface LockOptions {
 /**
  * How long one waits: for a lock, a mutex, a permit, a record or a word.
  *
+ * @group Options and arguments
  * @example
  * ```ts
  * import { Ring, SharedMemory } from 'memmap'
@@ -121,6 +123,7 @@ interface Request {
  * Java), and nobody else. Windows: also ordinary reads and writes of the range through other handles fail, also those of
  * `fs` in this process; mapped views do not.
  *
+ * @group Locking files
  * @example
  * ```ts
  * import { FileLock } from 'memmap'

@@ -18,6 +18,7 @@ import type { Access } from './types.ts'
 /**
  * How a file is opened: for {@link MmapFile.open}.
  *
+ * @group Options and arguments
  * @example
  * ```ts
  * import { MmapFile } from 'memmap'
@@ -51,6 +52,7 @@ export interface OpenOptions {
 /**
  * How a part of a region's file is locked; positions are the region's. For {@link MmapFile.lock}.
  *
+ * @group Options and arguments
  * @example
  * ```ts
  * import { MmapFile } from 'memmap'
@@ -69,6 +71,7 @@ const GUARD_BY_DEFAULT = process.env['MEMMAP_GUARD'] !== 'off'
 /**
  * A file as memory.
  *
+ * @group Regions
  * @example
  * ```ts
  * import { MmapFile } from 'memmap'
@@ -92,6 +95,7 @@ export class MmapFile extends Region {
   /**
    * Maps a file: by path, by descriptor or by FileHandle (which may be closed afterwards: the map has its own).
    *
+   * @group Opening
    * @param file a path (a string, its bytes, or a `file:` URL), a descriptor or a FileHandle.
    * @param options by default all of the file, for reading.
    * @throws `ENOENT`, `EACCES`, `EEXIST` and what else the system says, with `path` and `syscall`; `EISDIR` for a
@@ -129,6 +133,7 @@ export class MmapFile extends Region {
   /**
    * The region that `share` gave a handle of, in this worker: a mapping of its own of the same file.
    *
+   * @group Opening
    * @throws `ERR_INVALID_ARG_VALUE` for a handle of another kind; `ERR_REGION_CLOSED` for a stale one.
    * @example
    * ```ts

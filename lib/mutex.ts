@@ -24,6 +24,7 @@ const NO_WORDS = new Int32Array(0)
  * What one has who is alone in the critical section. One that is forgotten is given back when it
  * is collected, with a warning, and the next owner finds it `abandoned`.
  *
+ * @group Taking turns
  * @example
  * ```ts
  * import { Mutex, SharedMemory } from 'memmap'
@@ -58,6 +59,7 @@ export interface MutexGuard extends Disposable {
  * reaches beyond all ends, waits until the isolates are gone that use a mutex in it, and they wait for it. macOS: between
  * processes of one user. Windows: in one session.
  *
+ * @group Taking turns
  * @example
  * ```ts
  * import { Mutex, SharedMemory } from 'memmap'

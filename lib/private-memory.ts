@@ -7,6 +7,7 @@ import { OURS, Region } from './region.ts'
 /**
  * How memory is allocated: for {@link PrivateMemory.allocate}.
  *
+ * @group Options and arguments
  * @example
  * ```ts
  * import { PrivateMemory } from 'memmap'
@@ -27,6 +28,7 @@ export interface AllocateOptions {
 /**
  * Memory of this isolate alone, outside of V8's heap: of any size, given back at `close`.
  *
+ * @group Regions
  * @example
  * ```ts
  * import { PrivateMemory } from 'memmap'
@@ -46,6 +48,7 @@ export class PrivateMemory extends Region {
   /**
    * Allocates zeroed memory.
    *
+   * @group Opening
    * @param byteLength in bytes, 1 or more; also beyond what Node's Buffers can have.
    * @throws `ERR_OUT_OF_RANGE` for a length of 0; `ENOMEM` where there is not as much; with `pin` also `EPERM` and `EAGAIN`.
    * @example

@@ -54,15 +54,41 @@ const ADVICE: readonly Advice[] = [
   'nohugepage',
 ]
 
-/** How memory will be used, by the names of madvise(2): what {@link Region.advise} takes. */
+/**
+ * How memory will be used, by the names of madvise(2): what {@link Region.advise} takes.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { Advice } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const advice: Advice = 'sequential'
+ * console.log(log.advise(advice) ? 'told' : 'this system has no such advice')
+ * ```
+ */
 export type Advice =
   'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed' | 'cold' | 'pageout' | 'hugepage' | 'nohugepage'
 
-/** What `view` makes: `Float64Array`, `DataView`, … */
+/**
+ * What {@link Region.view} makes: `Float64Array`, `DataView`, …
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { ViewConstructor } from 'memmap'
+ *
+ * using file = MmapFile.open('matrix.f64')
+ * const type: ViewConstructor<Float64Array> = Float64Array
+ * console.log(file.view(type)[100]) // → 1
+ * ```
+ */
 export type ViewConstructor<T> = new (buffer: ArrayBuffer, byteOffset: number, length: number) => T
 
 /**
- * Memory as bytes: what every kind of region can do.
+ * Memory as bytes: what every kind of region can do. Made by {@link MmapFile}, {@link SharedMemory} and {@link PrivateMemory}.
  *
  * Positions are bytes from the start of the region, whole numbers up to 2^53 - 1. Ranges are `[start, end)`; a
  * negative number counts from the end, and both ends are clamped. `subarray`, `view` and `windows` hand out memory
@@ -73,13 +99,46 @@ export type ViewConstructor<T> = new (buffer: ArrayBuffer, byteOffset: number, l
  * take, then `ERR_REGION_CLOSED` once the region is closed, and `ERR_REGION_FAULTED` when the system could not supply
  * a page of it. A call that throws has changed nothing.
  *
+ * ### Numbers
+ *
+ * Buffer's whole read and write family, over a region of any length, at any offset (in bytes from the start, by default 0), aligned or
+ * not; also by Buffer's other names for it (`readUint8` for `readUInt8`). Nothing is rounded or wrapped: a value that does not fit is
+ * `ERR_OUT_OF_RANGE`, and nothing is written then. The writing ones return the offset behind what they wrote, and throw
+ * `ERR_REGION_READONLY` where access is `'read'`. Others may see a number of several bytes half written: only `Atomics` on a
+ * {@link view} are whole.
+ *
+ * ### Searching
+ *
+ * At the speed of the memory, right at any length, and in the background where the event loop must go on.
+ *
+ * A needle is bytes, a string (its UTF-8), or one byte by its number. A range is a text of its own: matches lie wholly in it.
+ *
+ * A regular expression works on bytes, and finds a match in linear time whatever the pattern. Without the flag `u`, `.`, `\w`, `\s` and classes
+ * stand for single bytes, `\xHH` for just that one, and a character beyond ASCII for its bytes in UTF-8; with `u` the text is UTF-8.
+ * The flags `i`, `m`, `s` and `y` (at the start of the range, then match behind match) mean what they mean in JavaScript, `g` and
+ * `lastIndex` nothing. Look-around, back-references and the flag `v` are refused with `ERR_INVALID_ARG_VALUE`, by their names.
+ *
+ * What differs from JavaScript: a group that is repeated keeps what it matched last; a repetition ends where it matches nothing,
+ * as `(|a)*` does at once; `\r\n` is one line end, in the middle of which `^` and `$` with `m` never are, and U+2028 and U+2029
+ * are none; `\b` knows letters of ASCII only, also with `iu`; with `iu` `\P{…}` is what `\p{…}` is not.
+ *
+ * @group Regions
  * @example
  * ```ts
  * import { MmapFile, Region } from 'memmap'
  *
- * const file = MmapFile.open('data.bin')
- * console.log(file instanceof Region, file.byteLength, file.slice(0, 16))
+ * const file = MmapFile.open('counter.bin', { access: 'write', create: true, length: 8 })
+ * file.writeBigUInt64LE(file.readBigUInt64LE(0) + 1n, 0)
+ * console.log(file instanceof Region, file.readBigUInt64LE()) // → true 1n
  * file.close()
+ * ```
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * console.log(log.count('\n'), await log.countAsync(/ 5\d\d /)) // → 5000 2500
+ * for await (const { index, needle } of log.indexesOf(['ERROR', 'WARN'])) console.log(index, needle)
  * ```
  */
 export abstract class Region extends Searching implements Disposable {
@@ -601,7 +660,7 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Tells the system how the memory will be used.
    *
-   * @group The system’s side
+   * @group The system's side
    * @param range by default all of it; whole pages.
    * @returns false where the system has no such advice: `'cold'` and `'pageout'` before Linux 5.4; macOS has the
    * first five, Windows `'normal'` and `'willneed'`.
@@ -624,7 +683,7 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Brings a part of the region into memory, off the event loop.
    *
-   * @group The system’s side
+   * @group The system's side
    * @param options a range, and a `signal` that ends it.
    * @throws (rejects with) `signal.reason`; `ERR_REGION_CLOSED` where the region was closed meanwhile; `ERR_REGION_FAULTED`.
    * @example
@@ -645,7 +704,7 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Which pages of a part of the region are in memory.
    *
-   * @group The system’s side
+   * @group The system's side
    * @param range by default all of it.
    * @example
    * ```ts
@@ -669,7 +728,7 @@ export abstract class Region extends Searching implements Disposable {
    * Keeps a part of the region in memory until `unpin`, `close`, or what maps it anew (`resize`, `refresh`, `protect`). Of a
    * region opened for reading nothing is copied: what others write stays visible.
    *
-   * @group The system’s side
+   * @group The system's side
    * @param range by default all of it; whole pages.
    * @throws `ENOMEM`, `EPERM` or `EAGAIN` where the system allows less: see {@link limits}`().pinnable`.
    * @example
@@ -690,7 +749,7 @@ export abstract class Region extends Searching implements Disposable {
    * Lets a part of the region go that was pinned. Whole pages: what shares one with its ends is let go too. What was not pinned
    * stays as it is.
    *
-   * @group The system’s side
+   * @group The system's side
    * @param range by default all of it.
    * @example
    * ```ts
@@ -711,7 +770,7 @@ export abstract class Region extends Searching implements Disposable {
    * shared memory still has windows, `'copy'` regions and `PrivateMemory` have none. A `'copy'` region is compared with its
    * file page by page for this, which takes its time with gigabytes.
    *
-   * @group The system’s side
+   * @group The system's side
    * @throws `ERR_REGION_READONLY` for `'write'` on access `'read'`; `ERR_INVALID_STATE` where no descriptor was kept;
    * `EACCES` or `EPERM` where the system forbids it.
    * @example

@@ -26,6 +26,7 @@ const LONGEST_CHANGE_MS = 50
  * taken: `recover` gives it back. Up to 248 workers and processes may have permits at a time. For the memory the same
  * holds as for {@link Mutex}.
  *
+ * @group Taking turns
  * @example
  * ```ts
  * import { Semaphore, SharedMemory } from 'memmap'

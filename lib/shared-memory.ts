@@ -12,6 +12,7 @@ import type { Access } from './types.ts'
 /**
  * How named memory is made: for {@link SharedMemory.create} and {@link SharedMemory.openOrCreate}.
  *
+ * @group Options and arguments
  * @example
  * ```ts
  * import { SharedMemory } from 'memmap'
@@ -37,6 +38,7 @@ const ACCESS_NUMBER: Readonly<Record<Access, number>> = { read: 0, write: 1, cop
  * system ends; on Windows until its last holder closes. Lengths are exact on Linux; macOS and Windows round what `open` sees up
  * to pages, and `byteLength` trims it.
  *
+ * @group Regions
  * @example
  * ```ts
  * import { SharedMemory } from 'memmap'
@@ -61,6 +63,7 @@ export class SharedMemory extends Region {
   /**
    * Makes named memory of `byteLength` zeroed bytes, allocated.
    *
+   * @group Opening
    * @param name 1 to 30 of the characters `A-Z a-z 0-9 . _ -`.
    * @param byteLength in bytes, 1 or more.
    * @throws `EEXIST` where the name is taken; `ERR_INVALID_ARG_VALUE` for what is no name; `ERR_OUT_OF_RANGE` for a length
@@ -84,6 +87,7 @@ export class SharedMemory extends Region {
   /**
    * Opens named memory, for writing by default.
    *
+   * @group Opening
    * @param options `access`, and the `byteLength` it must have; on macOS and Windows, where the system rounds it up to pages,
    * `byteLength` trims it.
    * @throws `ENOENT` where there is none; `EACCES` where it is another user's; `ERR_OUT_OF_RANGE` where its length is another.
@@ -114,6 +118,7 @@ export class SharedMemory extends Region {
   /**
    * Opens named memory of just this length, or makes it: `created` tells which. Of two that race, both get the same, whole.
    *
+   * @group Opening
    * @param name 1 to 30 of the characters `A-Z a-z 0-9 . _ -`.
    * @param byteLength in bytes, 1 or more.
    * @throws `ERR_OUT_OF_RANGE` where there is one of another length; `EACCES` where it is another user's; `ERR_INVALID_ARG_VALUE`
@@ -138,6 +143,7 @@ export class SharedMemory extends Region {
    * Memory without a name, for a child (its `fd` in `stdio`) or a worker (`share`). On Linux it is sealed at its length, or
    * with `growable` against shrinking: nobody can pull pages from under anybody.
    *
+   * @group Opening
    * @param byteLength in bytes, 1 or more.
    * @param options `growable`: whether {@link Region.resize} may make it longer; by default not.
    * @throws `ERR_OUT_OF_RANGE` for a length of 0; `ENOMEM`, `ENOSPC` where there is not as much.
@@ -165,6 +171,7 @@ export class SharedMemory extends Region {
    * The memory behind a descriptor, in the child it was given to. Keeps a descriptor of its own; the caller's stays the caller's.
    * Not on Windows.
    *
+   * @group Opening
    * @param fd the descriptor's number, 0 or more.
    * @param options `access`, by default `'write'`.
    * @throws `EBADF`; `ENODEV` for a pipe, a socket or a device; `EACCES` where it is open for reading only;
@@ -194,6 +201,7 @@ export class SharedMemory extends Region {
    * Removes a name. Who has the memory keeps it; a new one may take the name. On Windows the name goes with the last holder, and
    * this only says whether it is there.
    *
+   * @group Opening
    * @throws `ENOENT` where there is none; `EACCES` where it is another user's; `ERR_INVALID_ARG_VALUE` for what is no name.
    * @example
    * ```ts
@@ -210,6 +218,7 @@ export class SharedMemory extends Region {
   /**
    * The region that `share` gave a handle of, in this worker: a mapping of its own of the same memory.
    *
+   * @group Opening
    * @throws `ERR_INVALID_ARG_VALUE` for a handle of another kind; `ERR_REGION_CLOSED` for a stale one.
    * @example
    * ```ts

@@ -147,8 +147,9 @@ export function compileSnippets(snippets, folder) {
   for (const line of `${stdout}${stderr}`.split('\n').filter((text) => text !== '')) {
     const [, number, row, rest] = /^(\d+)[\\/]snippet\.mts\((\d+),\d+\): (.*)$/.exec(line) ?? []
     if (number === undefined) {
-      // A line that goes on, or a complaint about all of them.
-      complaints.findLast((of) => of.length > 0)?.push(line) ?? complaints.forEach((of) => of.push(line))
+      // A complaint that goes on, or one about none of them alone.
+      const last = complaints.findLast((of) => of.length > 0)
+      for (const of of last === undefined ? complaints : [last]) of.push(line)
     } else complaints[number].push(`${snippets[number].file}:${snippets[number].line + Number(row) - 1}: ${rest}`)
   }
   return complaints.map((of) => of.join('\n'))
@@ -186,12 +187,13 @@ function runSome(folder, numbers) {
 
 /** Runs all of the compiled snippets, one after another; why each failed, or ''. */
 export async function runSnippets(folder, count) {
+  const numbers = Array.from({ length: count }, (_, number) => number)
   const results = new Map()
-  for (;;) {
-    const left = Array.from({ length: count }, (_, number) => number).filter((number) => !results.has(number))
-    if (left.length === 0) return left.concat(...results.keys()).map((_, number) => results.get(number))
+  while (results.size < count) {
+    const left = numbers.filter((number) => !results.has(number))
     for (const [number, failure] of await runSome(folder, left)) results.set(number, failure)
   }
+  return numbers.map((number) => results.get(number))
 }
 
 /** Makes a folder in which `npx memmap` is the command as it was built, with all files; what is to be given to `runCommand`. */
