@@ -1,6 +1,6 @@
 // Every example of README, docs and doc comments: compiled as strictly as the project itself, and run.
 
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import test from 'ava'
@@ -35,6 +35,7 @@ let failures: string[] = []
 
 test.before(async () => {
   // Inside of the project: `memmap` is found there, and is what was built.
+  mkdirSync(join(ROOT, 'target'), { recursive: true })
   const folder = mkdtempSync(join(ROOT, 'target', 'snippets-'))
   try {
     complaints = compileSnippets(snippets, folder)

@@ -155,6 +155,7 @@ export class Cursor {
   /**
    * A copy of the next line with its `\n`; empty at the end.
    *
+   * @throws as {@link Region.indexOf} and {@link Region.slice}.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'

@@ -313,7 +313,17 @@ export class FileLock implements Disposable {
     }
   }
 
-  /** As `release`: for `using lock = await FileLock.acquire(…)`. */
+  /**
+   * As {@link release}: for `using lock = await FileLock.acquire(…)`, in TypeScript and from Node 24 on.
+   *
+   * @example
+   * ```ts
+   * import { FileLock } from 'memmap'
+   *
+   * using lock = await FileLock.acquire('job.lock', { create: true })
+   * console.log(lock.released) // → false
+   * ```
+   */
   [Symbol.dispose](): void {
     this.release()
   }

@@ -38,7 +38,19 @@ const NO_WORDS = new Int32Array(0)
 export interface MutexGuard extends Disposable {
   /** The last owner died inside: what the mutex protects may be half changed. */
   readonly abandoned: boolean
-  /** Lets others in. Calling it again does nothing, and it never throws. */
+  /**
+   * Lets others in. Calling it again does nothing, and it never throws.
+   *
+   * @example
+   * ```ts
+   * import { Mutex, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const mutex = new Mutex(memory, 0)
+   * mutex.lockSync().release()
+   * console.log(mutex.tryLock() !== null) // → true
+   * ```
+   */
   release(): void
 }
 
@@ -73,8 +85,8 @@ export interface MutexGuard extends Disposable {
  * } finally {
  *   guard.release()
  * }
- * memory.close()
  * SharedMemory.unlink('accounts')
+ * memory.close()
  * ```
  */
 export class Mutex {

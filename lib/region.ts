@@ -336,6 +336,7 @@ export abstract class Region extends Searching implements Disposable {
    * @group Copies and changes
    * @param index a whole number.
    * @returns 0 to 255.
+   * @throws `ERR_OUT_OF_RANGE` for what is no whole number; `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
@@ -706,6 +707,7 @@ export abstract class Region extends Searching implements Disposable {
    *
    * @group The system's side
    * @param range by default all of it.
+   * @throws `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
@@ -751,6 +753,7 @@ export abstract class Region extends Searching implements Disposable {
    *
    * @group The system's side
    * @param range by default all of it.
+   * @throws `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
    * @example
    * ```ts
    * import { PrivateMemory } from 'memmap'

@@ -108,8 +108,8 @@ const collected = new FinalizationRegistry<number>((ring) => native.closeRing(ri
  * await jobs.push('resize 42.png') // in one
  * jobs.end()
  * for await (const job of jobs) console.log(job.toString()) // in another
- * memory.close()
  * SharedMemory.unlink('jobs')
+ * memory.close()
  * ```
  */
 export class Ring implements AsyncIterable<Buffer> {

@@ -481,41 +481,41 @@ export abstract class ScalarAccess {
   }
 
   /** The same as {@link readUInt8}. @group Other names */
-  declare readUint8: this['readUInt8']
+  declare readUint8: (offset?: number) => number
   /** The same as {@link readUInt16LE}. @group Other names */
-  declare readUint16LE: this['readUInt16LE']
+  declare readUint16LE: (offset?: number) => number
   /** The same as {@link readUInt16BE}. @group Other names */
-  declare readUint16BE: this['readUInt16BE']
+  declare readUint16BE: (offset?: number) => number
   /** The same as {@link readUInt32LE}. @group Other names */
-  declare readUint32LE: this['readUInt32LE']
+  declare readUint32LE: (offset?: number) => number
   /** The same as {@link readUInt32BE}. @group Other names */
-  declare readUint32BE: this['readUInt32BE']
+  declare readUint32BE: (offset?: number) => number
   /** The same as {@link readBigUInt64LE}. @group Other names */
-  declare readBigUint64LE: this['readBigUInt64LE']
+  declare readBigUint64LE: (offset?: number) => bigint
   /** The same as {@link readBigUInt64BE}. @group Other names */
-  declare readBigUint64BE: this['readBigUInt64BE']
+  declare readBigUint64BE: (offset?: number) => bigint
   /** The same as {@link readUIntLE}. @group Other names */
-  declare readUintLE: this['readUIntLE']
+  declare readUintLE: (offset: number, byteLength: number) => number
   /** The same as {@link readUIntBE}. @group Other names */
-  declare readUintBE: this['readUIntBE']
+  declare readUintBE: (offset: number, byteLength: number) => number
   /** The same as {@link writeUInt8}. @group Other names */
-  declare writeUint8: this['writeUInt8']
+  declare writeUint8: (value: number, offset?: number) => number
   /** The same as {@link writeUInt16LE}. @group Other names */
-  declare writeUint16LE: this['writeUInt16LE']
+  declare writeUint16LE: (value: number, offset?: number) => number
   /** The same as {@link writeUInt16BE}. @group Other names */
-  declare writeUint16BE: this['writeUInt16BE']
+  declare writeUint16BE: (value: number, offset?: number) => number
   /** The same as {@link writeUInt32LE}. @group Other names */
-  declare writeUint32LE: this['writeUInt32LE']
+  declare writeUint32LE: (value: number, offset?: number) => number
   /** The same as {@link writeUInt32BE}. @group Other names */
-  declare writeUint32BE: this['writeUInt32BE']
+  declare writeUint32BE: (value: number, offset?: number) => number
   /** The same as {@link writeBigUInt64LE}. @group Other names */
-  declare writeBigUint64LE: this['writeBigUInt64LE']
+  declare writeBigUint64LE: (value: bigint, offset?: number) => number
   /** The same as {@link writeBigUInt64BE}. @group Other names */
-  declare writeBigUint64BE: this['writeBigUInt64BE']
+  declare writeBigUint64BE: (value: bigint, offset?: number) => number
   /** The same as {@link writeUIntLE}. @group Other names */
-  declare writeUintLE: this['writeUIntLE']
+  declare writeUintLE: (value: number, offset: number, byteLength: number) => number
   /** The same as {@link writeUIntBE}. @group Other names */
-  declare writeUintBE: this['writeUIntBE']
+  declare writeUintBE: (value: number, offset: number, byteLength: number) => number
 }
 
 const NAMES = Object.getOwnPropertyNames(ScalarAccess.prototype).filter((name) => name !== 'constructor')

@@ -28,6 +28,7 @@ export abstract class Searching extends ScalarAccess {
    * Position of the first match that lies wholly in the range, or -1. An empty needle is found at its start.
    *
    * @group Searching
+   * @throws `ERR_INVALID_ARG_TYPE` for what is no needle; `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
@@ -45,6 +46,7 @@ export abstract class Searching extends ScalarAccess {
    * Position of the last match that lies wholly in the range, or -1. An empty needle is found at its end.
    *
    * @group Searching
+   * @throws `ERR_INVALID_ARG_TYPE` for what is no needle; `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
@@ -63,6 +65,7 @@ export abstract class Searching extends ScalarAccess {
    * Whether there is a match that lies wholly in the range.
    *
    * @group Searching
+   * @throws `ERR_INVALID_ARG_TYPE` for what is no needle; `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
@@ -163,6 +166,9 @@ export abstract class Searching extends ScalarAccess {
    * Positions of all matches that do not overlap; of many needles also which it is.
    *
    * @group Searching
+   * @param options a range, and how it is done with `for await`: see {@link Background}.
+   * @throws `ERR_INVALID_ARG_TYPE` for what is no needle; `ERR_INVALID_ARG_VALUE` for no or empty needles in a list; `ERR_REGION_CLOSED`.
+   * What steps throw stands at {@link Scan}.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
@@ -237,6 +243,7 @@ export abstract class Searching extends ScalarAccess {
    * @param options a range, and an `encoding`: with one the lines are strings, without they are Buffers. Lines are cut at
    * the byte 0x0a, so UTF-16 is refused. `reverse` goes from the last line to the first, `partial: false` leaves out a last
    * line without its end.
+   * @throws `ERR_UNKNOWN_ENCODING`; `ERR_INVALID_ARG_VALUE` for UTF-16; `ERR_REGION_CLOSED`. What steps throw stands at {@link Scan}.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'

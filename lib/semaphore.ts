@@ -39,8 +39,8 @@ const LONGEST_CHANGE_MS = 50
  * } finally {
  *   downloads.release()
  * }
- * memory.close()
  * SharedMemory.unlink('downloads')
+ * memory.close()
  * ```
  */
 export class Semaphore {

@@ -45,8 +45,8 @@ const ACCESS_NUMBER: Readonly<Record<Access, number>> = { read: 0, write: 1, cop
  *
  * const scores = SharedMemory.openOrCreate('scores', 4096)
  * Atomics.add(scores.view(Int32Array), 0, 1)
- * scores.close()
  * SharedMemory.unlink('scores') // until then the next one finds what is in it
+ * scores.close()
  * ```
  */
 export class SharedMemory extends Region {
@@ -74,8 +74,8 @@ export class SharedMemory extends Region {
    *
    * const memory = SharedMemory.create('matrix', 8 * 1000 * 1000)
    * memory.view(Float64Array).fill(1)
-   * memory.close()
    * SharedMemory.unlink('matrix')
+   * memory.close()
    * ```
    */
   static create(name: string, byteLength: number, options?: NameOptions): SharedMemory {
@@ -99,9 +99,9 @@ export class SharedMemory extends Region {
    * const reader = SharedMemory.open('weather', { access: 'read' }) // in another process
    * memory.set('sunny')
    * console.log(reader.toString('utf8', 0, 5)) // → sunny
+   * SharedMemory.unlink('weather')
    * reader.close()
    * memory.close()
-   * SharedMemory.unlink('weather')
    * ```
    */
   static open(name: string, options?: { access?: Access | undefined; byteLength?: number | undefined }): SharedMemory {
@@ -129,8 +129,8 @@ export class SharedMemory extends Region {
    *
    * const memory = SharedMemory.openOrCreate('settings', 4096)
    * console.log(memory.created) // → true
-   * memory.close()
    * SharedMemory.unlink('settings')
+   * memory.close()
    * ```
    */
   static openOrCreate(name: string, byteLength: number, options?: NameOptions): SharedMemory {
