@@ -1,21 +1,30 @@
 // Python with numpy: the one of the system, or a copy in the temporary folder, which pip fetches where it can.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { PYTHON } from './lockers.ts'
 
-const COPY = join(tmpdir(), 'memmap-numpy')
 const FOUND = ['-c', 'import numpy']
 
 /** Where Python is to look for numpy besides; `undefined` where there is none to be had. */
 function find(): string | undefined {
   if (PYTHON === undefined) return undefined
   if (spawnSync(PYTHON, FOUND).status === 0) return ''
-  if (!existsSync(COPY)) fetchTo(PYTHON, COPY)
-  return spawnSync(PYTHON, FOUND, { env: { ...process.env, PYTHONPATH: COPY } }).status === 0 ? COPY : undefined
+  const tells = ['-c', 'import platform; print(platform.python_version())']
+  const version = execFileSync(PYTHON, tells, { encoding: 'utf8' }).trim()
+  const copy = join(tmpdir(), `memmap-numpy-${version}`)
+  if (!existsSync(copy)) fetchTo(PYTHON, copy)
+  if (!existsSync(copy) || !isOurs(copy)) return undefined
+  return spawnSync(PYTHON, FOUND, { env: { ...process.env, PYTHONPATH: copy } }).status === 0 ? copy : undefined
+}
+
+/** Whoever else may write to the temporary folder must not have us run a program of his. */
+function isOurs(folder: string): boolean {
+  const me = process.getuid?.()
+  return me === undefined || statSync(folder).uid === me
 }
 
 /** Whole or not at all: two test runs may do this at the same time. */
