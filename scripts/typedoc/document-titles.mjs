@@ -4,9 +4,9 @@
 export function load(app) {
   app.converter.on('resolveBegin', ({ project }) => {
     for (const document of project.documents ?? []) {
-      const [first] = document.content
-      const heading = /^# (.+)\n/.exec(first?.text ?? '')
-      if (heading !== null) document.name = heading[1]
+      const text = document.content.map((part) => part.text).join('')
+      const heading = /^# (.+)\n/.exec(text)
+      if (heading !== null) document.name = heading[1].replaceAll('`', '')
     }
   })
 }

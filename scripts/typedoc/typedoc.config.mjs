@@ -26,6 +26,7 @@ export default {
   excludeInternal: true,
   excludePrivate: true,
   sort: ['source-order'],
+  highlightLanguages: ['bash', 'console', 'csharp', 'java', 'javascript', 'json', 'python', 'rust', 'typescript'],
   navigation: { includeGroups: true },
   sluggerConfiguration: { lowercase: true },
   treatWarningsAsErrors: true,
