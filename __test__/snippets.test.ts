@@ -14,6 +14,7 @@ import {
   runSnippets,
   snippetsOf,
 } from '../scripts/snippets.mjs'
+import type { Snippet } from '../scripts/snippets.mjs'
 import { isPosix, ROOT } from './helpers/system.ts'
 import { tmpFolder } from './helpers/tmp.ts'
 
@@ -30,19 +31,28 @@ const sources = ['index.ts', ...filesIn('lib', '.ts')].sort()
 const snippets = [...pages, ...sources].flatMap((file) => snippetsOf(file))
 const commands = pages.flatMap((file) => commandsOf(file))
 
-let complaints: string[] = []
-let failures: string[] = []
+interface Outcome {
+  /** What the compiler has against each. */
+  readonly complaints: readonly string[]
+  /** Why each failed. */
+  readonly failures: readonly string[]
+}
 
-test.before(async () => {
+async function tryAll(all: readonly Snippet[]): Promise<Outcome> {
   // Inside of the project: `memmap` is found there, and is what was built.
   mkdirSync(join(ROOT, 'target'), { recursive: true })
   const folder = mkdtempSync(join(ROOT, 'target', 'snippets-'))
   try {
-    complaints = compileSnippets(snippets, folder)
-    failures = await runSnippets(folder, snippets.length)
+    return { complaints: compileSnippets(all, folder), failures: await runSnippets(folder, all.length) }
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
+}
+
+let outcome: Outcome = { complaints: [], failures: [] }
+
+test.before(async () => {
+  outcome = await tryAll(snippets)
 })
 
 test('README and the doc comments have examples', (t) => {
@@ -52,10 +62,31 @@ test('README and the doc comments have examples', (t) => {
 
 for (const [number, { file, line }] of snippets.entries()) {
   test(`${file}:${line}`, (t) => {
-    t.is(complaints[number], '', `${file}:${line} does not compile`)
-    t.is(failures[number], '', `${file}:${line} fails`)
+    t.is(outcome.complaints[number], '', `${file}:${line} does not compile`)
+    t.is(outcome.failures[number], '', `${file}:${line} fails`)
   })
 }
+
+test('a snippet that does not compile, throws, prints something else, leaves memory behind or ends the process is told', async (t) => {
+  const wrong = [
+    'const text: string = 1\nconsole.log(text) // → 1\n',
+    "throw new Error('on purpose')\n",
+    "console.log('one') // → one\nconsole.log('two') // → three\n",
+    `import { SharedMemory } from 'memmap'\nSharedMemory.create('left-${process.pid}', 1)\n`,
+    'process.abort()\n',
+    "console.log('still run') // → still run\n",
+  ]
+  const { complaints, failures } = await tryAll(wrong.map((code, at) => ({ file: 'page.md', line: 10 * at + 1, code })))
+  t.regex(complaints[0] ?? '', /^page\.md:1: error TS2322/)
+  t.deepEqual(complaints.slice(1), ['', '', '', '', ''])
+  const [ran, threw, printed, left, died, next] = failures
+  t.is(ran, '')
+  t.regex(threw ?? '', /on purpose/)
+  t.regex(printed ?? '', /did not print: three/)
+  if (isPosix) t.regex(left ?? '', /leaves shared memory behind: left-/)
+  t.regex(died ?? '', /the process ended/)
+  t.is(next, '')
+})
 
 test('an @example is a ts block, so that it is run', (t) => {
   const without = sources.flatMap((file) => examplesWithoutCode(file).map((line) => `${file}:${line}`))
