@@ -106,10 +106,16 @@ function fail(message: string): never {
   process.exit(2)
 }
 
-const { values, positionals: named } = parseArgs({
-  options: { report: { type: 'boolean', default: false }, draw: { type: 'boolean', default: false } },
-  allowPositionals: true,
-})
+function readArguments() {
+  const options = { report: { type: 'boolean', default: false }, draw: { type: 'boolean', default: false } } as const
+  try {
+    return parseArgs({ options, allowPositionals: true })
+  } catch (error) {
+    return fail((error as Error).message)
+  }
+}
+
+const { values, positionals: named } = readArguments()
 const unknown = named.find((name) => !GROUPS.includes(name))
 if (unknown !== undefined) fail(`there is no '${unknown}'; there are: ${GROUPS.join(', ')}`)
 if (values.draw) {
