@@ -2,8 +2,12 @@
 
 import { existsSync, readdirSync } from 'node:fs'
 
-const guides = new URL('../../docs/guides/', import.meta.url)
-const guideNames = existsSync(guides) ? readdirSync(guides).filter((name) => name.endsWith('.md')) : []
+/** The pages of a folder of docs/, if it is there. */
+function pagesIn(folder) {
+  const url = new URL(`../../docs/${folder}/`, import.meta.url)
+  const names = existsSync(url) ? readdirSync(url).filter((name) => name.endsWith('.md')) : []
+  return names.sort().map((name) => `../../docs/${folder}/${name}`)
+}
 
 export default {
   name: 'memmap',
@@ -13,7 +17,8 @@ export default {
   plugin: ['./document-titles.mjs'],
   projectDocuments: [
     '../../docs/errors.md',
-    ...guideNames.sort().map((name) => `../../docs/guides/${name}`),
+    ...pagesIn('guides'),
+    ...pagesIn('benchmarks'),
     '../../docs/guarantees.md',
     '../../docs/design.md',
     '../../CHANGELOG.md',
