@@ -8,7 +8,20 @@ import { translate } from './expression.ts'
 import type { Expression } from './expression.ts'
 import type { Bytes } from './types.ts'
 
-/** Bytes to look for: also a single one, by its number. */
+/**
+ * Bytes to look for: also a single one, by its number.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { Needle } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const newline: Needle = 0x0a
+ * console.log(log.count(newline)) // → 5000
+ * ```
+ */
 export type Needle = Bytes | number
 
 /** What the addon has made ready. */
@@ -32,9 +45,9 @@ export function isNeedles(value: unknown): value is readonly Needle[] {
   return Array.isArray(value)
 }
 
-/** One needle, for searches that are not done at once: the caller may change theirs meanwhile. */
+/** One needle, copied: the caller may change theirs while it is looked for. */
 export function needlePattern(bytes: Uint8Array): Pattern {
-  return { handle: native.compileNeedles([Uint8Array.from(bytes)]), groups: 1, names: NO_NAMES }
+  return { handle: native.compileNeedles([bytes]), groups: 1, names: NO_NAMES }
 }
 
 /** Many needles. */

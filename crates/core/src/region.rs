@@ -262,7 +262,8 @@ impl Region {
         // The new mapping first: when that fails nothing has changed. Shortening cannot be undone, so it comes last.
         if sys::SHORTENS_MAPPED_FILES {
             let fresh = self.map_anew(&object, wanted, Protection::Write)?;
-            sys::shorten(&object, after).map_err(named)?;
+            self.mapping.expect_cut(true);
+            sys::shorten(&object, after).inspect_err(|_| self.mapping.expect_cut(false)).map_err(named)?;
             self.plan.wanted = self.plan.wanted.map(|_| len);
             return Ok(std::mem::replace(&mut self.mapping, fresh));
         }
@@ -368,7 +369,9 @@ impl Region {
             return Err(Error::ReadOnly);
         }
         if self.plan.kind == Kind::PrivateMemory {
-            return Err(Error::InvalidState("PrivateMemory belongs to one isolate and cannot be shared".into()));
+            return Err(Error::InvalidState(
+                "PrivateMemory belongs to one isolate and cannot be shared; SharedMemory.anonymous() can".into(),
+            ));
         }
         if self.mapping.lead() != 0 {
             return Err(Error::InvalidState(format!(
@@ -384,7 +387,9 @@ impl Region {
     /// Lets a worker attach to the same memory; the number and the secret it needs.
     pub fn share(&mut self) -> Result<(u64, u64)> {
         if self.plan.kind == Kind::PrivateMemory {
-            return Err(Error::InvalidState("PrivateMemory belongs to one isolate and cannot be shared".into()));
+            return Err(Error::InvalidState(
+                "PrivateMemory belongs to one isolate and cannot be shared; SharedMemory.anonymous() can".into(),
+            ));
         }
         let object = self.object.as_ref().ok_or_else(|| no_descriptor("share()"))?;
         let shared = match &self.shared {
@@ -438,7 +443,9 @@ fn copy_pages(from: &Mapping, to: &Mapping, len: usize) {
 }
 
 pub(crate) fn no_descriptor(what: &'static str) -> Error {
-    Error::InvalidState(format!("{what} needs the file's descriptor, and the region was opened with keepOpen: false"))
+    Error::InvalidState(format!(
+        "{what} needs the file's descriptor, and the region was opened with keepOpen: false; open it without that"
+    ))
 }
 
 pub(crate) fn to_len(length: u64) -> Result<usize> {
