@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 
-import { MmapFile, PrivateMemory, SharedMemory } from 'memmap'
+import { capabilities, MmapFile, PrivateMemory, SharedMemory } from 'memmap'
 import type { Region } from 'memmap'
 
 import { tmpFile } from './tmp.ts'
@@ -80,8 +80,14 @@ export const KINDS = {
 export type Sizable = keyof typeof SIZABLE
 export type Kind = keyof typeof KINDS
 
-export const kinds = (): Kind[] => Object.keys(KINDS) as Kind[]
-export const sizables = (): Sizable[] => Object.keys(SIZABLE) as Sizable[]
+/** On macOS and Windows it keeps its length for good. */
+const sharedGrows = capabilities()['namedResize'] !== 'absent'
+const GROWABLE: Kind = 'growable anonymous memory'
+
+/** Those that there are on this platform. */
+export const kinds = (): Kind[] => (Object.keys(KINDS) as Kind[]).filter((kind) => sharedGrows || kind !== GROWABLE)
+export const sizables = (): Sizable[] =>
+  (Object.keys(SIZABLE) as Sizable[]).filter((kind) => sharedGrows || (kind !== GROWABLE && kind !== 'named memory'))
 
 /** A region of a kind; closed when the test ends. */
 export function made(t: WithTeardown, kind: Kind, bytes: Buffer): Made {

@@ -20,7 +20,7 @@ use windows_sys::Win32::System::Memory::{
     CreateFileMappingW, GetProcessWorkingSetSizeEx, MapViewOfFile, OpenFileMappingW, PrefetchVirtualMemory,
     UnmapViewOfFile, VirtualLock, VirtualProtect, VirtualQuery, VirtualUnlock, FILE_MAP_COPY, FILE_MAP_READ,
     FILE_MAP_WRITE, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS, PAGE_EXECUTE_READ, PAGE_NOACCESS,
-    PAGE_READONLY, PAGE_READWRITE, WIN32_MEMORY_RANGE_ENTRY,
+    PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, WIN32_MEMORY_RANGE_ENTRY,
 };
 use windows_sys::Win32::System::ProcessStatus::{
     QueryWorkingSetEx, PSAPI_WORKING_SET_EX_BLOCK, PSAPI_WORKING_SET_EX_INFORMATION,
@@ -237,21 +237,25 @@ pub fn unlink_named(name: &str) -> Result<()> {
     open_named(name, false).map(drop)
 }
 
-/// What the system says of shared memory: only its length, in whole pages, which a view of all of it shows.
+/// What the system says of the pages at an address, which may be any.
 ///
 /// # References
 /// - [VirtualQuery](https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualquery)
-pub fn inspect_shared(object: &File) -> Result<FileFacts> {
-    let map = map_shared(object, 0, Access::Read, false)?;
+fn facts_of(address: *mut u8) -> Result<MEMORY_BASIC_INFORMATION> {
     let mut facts = MaybeUninit::<MEMORY_BASIC_INFORMATION>::uninit();
-    let size = size_of::<MEMORY_BASIC_INFORMATION>();
-    // SAFETY: the view is mapped; the call fills the structure when it returns non-zero.
-    let length = unsafe {
-        if VirtualQuery(map.memory.as_mut_ptr().cast(), facts.as_mut_ptr(), size) == 0 {
+    // SAFETY: the call reads no memory of ours, and fills the structure when it returns non-zero.
+    unsafe {
+        if VirtualQuery(address.cast(), facts.as_mut_ptr(), size_of::<MEMORY_BASIC_INFORMATION>()) == 0 {
             return Err(Error::last("VirtualQuery"));
         }
-        facts.assume_init().RegionSize
-    };
+        Ok(facts.assume_init())
+    }
+}
+
+/// What the system says of shared memory: only its length, in whole pages, which a view of all of it shows.
+pub fn inspect_shared(object: &File) -> Result<FileFacts> {
+    let map = map_shared(object, 0, Access::Read, false)?;
+    let length = facts_of(map.memory.as_mut_ptr())?.RegionSize;
     Ok(FileFacts { length: length as u64, identity: Identity { device: 0, file: 0 } })
 }
 
@@ -287,6 +291,8 @@ pub unsafe fn protect(address: *mut u8, len: usize, protection: Protection) -> R
     let flags = match protection {
         Protection::None => PAGE_NOACCESS,
         Protection::Read => PAGE_READONLY,
+        // A view that was made for copies is never allowed to write through.
+        Protection::Write if facts_of(address)?.AllocationProtect == PAGE_WRITECOPY => PAGE_WRITECOPY,
         Protection::Write => PAGE_READWRITE,
         Protection::Execute => PAGE_EXECUTE_READ,
     };
