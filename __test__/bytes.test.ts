@@ -446,7 +446,7 @@ test('inspect shows what the region is, open and closed', (t) => {
   const region = opened(t, path, { access: 'write', offset: 2 })
   t.is(
     inspect(region, { breakLength: Infinity }),
-    `MmapFile { path: '${path}', offset: 2, access: 'write', byteLength: 4 }`,
+    `MmapFile { path: ${inspect(path)}, offset: 2, access: 'write', byteLength: 4 }`,
   )
   t.is(inspect({ region }, { breakLength: Infinity }), `{ region: ${inspect(region, { breakLength: Infinity })} }`)
   region.close()

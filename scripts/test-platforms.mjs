@@ -14,17 +14,19 @@ const cross = crossTools() ?? fail('no cross tools: name their folder in MEMMAP_
 
 const listed = JSON.parse(readFileSync(join(ROOT, '__test__', 'platforms.json'), 'utf8'))
 const named = process.argv.slice(2)
-const platforms = named.length > 0 ? named : Object.keys(ELSEWHERE)
+const platforms = named.length > 0 ? named : Object.keys(listed)
 for (const platform of platforms) {
-  const elsewhere = ELSEWHERE[platform] ?? fail(`${platform} cannot be run here; there are ${Object.keys(ELSEWHERE)}`)
+  const elsewhere = listed[platform] && ELSEWHERE[platform]
+  if (elsewhere === undefined) fail(`${platform}: platforms.json has ${Object.keys(listed).join(', ')}`)
   if (!hasPart(cross, elsewhere.part)) fail(`no ${elsewhere.part} in the cross tools`)
 }
+
+const matches = (pattern, name) =>
+  pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === `${pattern}.test.ts`
 
 /** The files to run: a name ending in `*` leaves out all that begin so. One that leaves out nothing is wrong. */
 function filesOf(platform) {
   const leftOut = listed[platform].leftOut.flatMap(({ files }) => files)
-  const matches = (pattern, name) =>
-    pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === `${pattern}.test.ts`
   const all = readdirSync(join(ROOT, '__test__')).filter((name) => name.endsWith('.test.ts'))
   for (const pattern of leftOut) {
     if (!all.some((name) => matches(pattern, name))) fail(`platforms.json, ${platform}: there is no ${pattern}`)
