@@ -9,7 +9,7 @@ import { mappings, MmapFile } from 'memmap'
 import { ourThreads, threadsGone } from './helpers/background.ts'
 import { codeOf } from './helpers/files.ts'
 import { Random } from './helpers/random.ts'
-import { isPosix } from './helpers/system.ts'
+import { isLinux, isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
 
 /** Far more than the two batches that are taken before any is read ahead. */
@@ -77,6 +77,27 @@ test('two scans in turns, and one that goes on after a break, miss nothing', (t)
   for (const { index } of one) found.push(index)
   t.deepEqual(found, places)
   t.deepEqual(theirs, places)
+  file.close()
+})
+
+// Where the system shows threads: elsewhere nobody could see it fail.
+const onLinux = isLinux ? test.serial : test.serial.skip
+
+onLinux('a scan that is left as it is keeps no thread, and goes on later where it was (Linux)', async (t) => {
+  const { text, places } = makeText(new Random(t))
+  const path = tmpFile(t)
+  writeFileSync(path, text)
+  const file = MmapFile.open(path)
+  const scan = file.matchAll(PATTERN)
+  let count = 0
+  for (const { index } of scan) {
+    if (index !== places[count++]) t.fail(`match ${count} is at ${index}`)
+    // Each pause is met by batches that are ready, by one that is under way, and by none.
+    if (count % 15_000 === 0) await threadsGone()
+  }
+  t.is(count, places.length)
+  await threadsGone()
+  t.is(ourThreads(), 0)
   file.close()
 })
 
