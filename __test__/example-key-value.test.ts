@@ -132,7 +132,7 @@ test.serial(
     victim.child.kill('SIGKILL')
     await Promise.all(running)
 
-      for (const [number, client] of clients.entries()) {
+    for (const [number, client] of clients.entries()) {
       if (number !== VICTIM) t.is(client.answers.length, STEPS)
       t.is(client.answers.filter((answer) => answer.includes('error')).length, 0)
     }

@@ -35,7 +35,8 @@ export interface NumpyArray {
 }
 
 /** What numpy writes before the elements: a Python dictionary. */
-const HEADER = /^\{'descr': (?<descr>.+), 'fortran_order': (?<fortran>True|False), 'shape': \((?<shape>[\d, ]*)\), \} *\n$/
+const HEADER =
+  /^\{'descr': (?<descr>.+), 'fortran_order': (?<fortran>True|False), 'shape': \((?<shape>[\d, ]*)\), \} *\n$/
 
 /** The array in a `.npy` file. */
 export function arrayIn(file: MmapFile): NumpyArray {
@@ -69,7 +70,7 @@ function isView(type: string): type is keyof typeof VIEWS {
 function stridesOf(shape: readonly number[], isFortran: boolean): number[] {
   const strides: number[] = []
   let step = 1
-  for (const at of isFortran ? shape.keys() : [...shape.keys()].reverse()) {
+  for (const at of isFortran ? shape.keys() : [...shape.keys()].toReversed()) {
     strides[at] = step
     step *= shape[at] ?? 1
   }
@@ -77,7 +78,10 @@ function stridesOf(shape: readonly number[], isFortran: boolean): number[] {
 }
 
 /** An element by its indexes, as `array[1, 2]` in Python. */
-export function elementAt({ elements, strides }: NumpyArray, ...indexes: readonly number[]): number | bigint | undefined {
+export function elementAt(
+  { elements, strides }: NumpyArray,
+  ...indexes: readonly number[]
+): number | bigint | undefined {
   return elements[indexes.reduce((sum, index, at) => sum + index * (strides[at] ?? 0), 0)]
 }
 
