@@ -106,7 +106,7 @@ onPosix('a file that another is renamed over is followed by its name, from its s
   }
 })
 
-// As logrotate does it. The example ends with ENOENT as yet.
+// As logrotate does it: for a moment there is no file of that name.
 test.serial('a file that is renamed away and made anew a moment later is followed by its name', async (t) => {
   const path = fileWith(t, 'old\n')
   const tail = await Tail.follow(t, path)
