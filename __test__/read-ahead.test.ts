@@ -4,6 +4,7 @@
 import { appendFileSync, truncateSync, writeFileSync } from 'node:fs'
 
 import test from 'ava'
+import type { ExecutionContext } from 'ava'
 import { mappings, MmapFile } from 'memmap'
 
 import { ourThreads, threadsGone } from './helpers/background.ts'
@@ -32,11 +33,15 @@ function makeText(random: Random): { text: string; places: number[] } {
   return { text: lines.join(''), places }
 }
 
-test('every match is found once and in its place, with its bytes', (t) => {
+function openText(t: ExecutionContext) {
   const { text, places } = makeText(new Random(t))
   const path = tmpFile(t)
   writeFileSync(path, text)
-  const file = MmapFile.open(path)
+  return { path, file: MmapFile.open(path), text, places }
+}
+
+test('every match is found once and in its place, with its bytes', (t) => {
+  const { file, text, places } = openText(t)
   const found: number[] = []
   let wrong = 0
   for (const match of file.matchAll(PATTERN)) {
@@ -55,10 +60,7 @@ test('every match is found once and in its place, with its bytes', (t) => {
 })
 
 test('two scans in turns, and one that goes on after a break, miss nothing', (t) => {
-  const { text, places } = makeText(new Random(t))
-  const path = tmpFile(t)
-  writeFileSync(path, text)
-  const file = MmapFile.open(path)
+  const { file, places } = openText(t)
   const [one, other] = [file.matchAll(PATTERN), file.matchAll(PATTERN)]
   const found: number[] = []
   const theirs: number[] = []
@@ -84,10 +86,7 @@ test('two scans in turns, and one that goes on after a break, miss nothing', (t)
 const onLinux = isLinux ? test.serial : test.serial.skip
 
 onLinux('a scan that is left as it is keeps no thread, and goes on later where it was (Linux)', async (t) => {
-  const { text, places } = makeText(new Random(t))
-  const path = tmpFile(t)
-  writeFileSync(path, text)
-  const file = MmapFile.open(path)
+  const { file, places } = openText(t)
   const scan = file.matchAll(PATTERN)
   let count = 0
   for (const { index } of scan) {
@@ -105,10 +104,7 @@ for (const how of ['close', 'refresh', 'cut off'] as const) {
   // Windows does not shorten a file that is mapped.
   const where = how === 'cut off' && !isPosix ? test.serial.skip : test.serial
   where(`in the middle of a loop: ${how}${how === 'cut off' ? ' (not on Windows)' : ''}`, async (t) => {
-    const { text, places } = makeText(new Random(t))
-    const path = tmpFile(t)
-    writeFileSync(path, text)
-    const file = MmapFile.open(path)
+    const { path, file, places } = openText(t)
     const scan = file.matchAll(PATTERN)
     let count = 0
     const rest = () => {
