@@ -8,10 +8,11 @@ import { createInterface } from 'node:readline'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 
-import { ending, WELL } from './helpers/child.ts'
-import { runExample, startExample } from './helpers/examples.ts'
+import { ending, runChild, WELL } from './helpers/child.ts'
+import { LOADER, runExample, startExample } from './helpers/examples.ts'
 import { fileWith } from './helpers/files.ts'
 import { Random } from './helpers/random.ts'
+import { isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
 
 const STORE = 'store.kv'
@@ -151,6 +152,32 @@ test.serial(
     t.is(Object.keys(all).length, COUNTERS + 3)
     // Its lock went with it.
     t.is(typeof (await answerTo(path, 'add', 'counter0', '1')), 'number')
+  },
+)
+
+test.serial(
+  'who is killed just before the store that makes a change has changed nothing, just behind it all',
+  async (t) => {
+    const path = tmpFile(t, STORE)
+    const before: Record<string, string> = { name: 'a'.repeat(200) }
+    t.is(await answerTo(path, 'set', 'name', before['name'] ?? ''), null)
+    for (const key of ['name', 'other']) {
+      const value = 'b'.repeat(210)
+      for (const [when, wanted] of [
+        ['before', before],
+        ['behind', { ...before, [key]: value }],
+      ] as const) {
+        const { signal, stderr } = await runChild('examples/killed-in-update.mjs', [path, key, value, when], {
+          nodeArgs: [LOADER],
+        })
+        t.is(stderr, '')
+        if (isPosix) t.is(signal, 'SIGKILL')
+        t.deepEqual(await listOf(path), wanted, `${key}, killed ${when} it`)
+      }
+      before[key] = value
+    }
+    // Its locks went with it.
+    t.is(await answerTo(path, 'set', 'name', 'c'), before['name'] ?? null)
   },
 )
 

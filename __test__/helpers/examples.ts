@@ -9,7 +9,7 @@ import type { ChildOptions, ChildResult } from './child.ts'
 import { ROOT } from './system.ts'
 
 /** What their heads tell to give to Node: 20 does not run TypeScript by itself. */
-const LOADER = '--import=@oxc-node/core/register'
+export const LOADER = '--import=@oxc-node/core/register'
 
 /** Runs an example to its end. */
 export function runExample(
