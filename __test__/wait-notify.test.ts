@@ -1,6 +1,7 @@
 // Waiting for words and calling who waits, inside of one process: arguments, results, and what ends a wait.
 
 import { truncateSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 import test from 'ava'
 import { capabilities, MmapFile, PrivateMemory, SharedMemory } from 'memmap'
@@ -10,10 +11,11 @@ import { ending, runChild, WELL } from './helpers/child.ts'
 import { codeOf, fileWith, opened } from './helpers/files.ts'
 import { eventually, outcome, soFar } from './helpers/lockers.ts'
 import { kept } from './helpers/shared.ts'
-import { isLinux, isPosix } from './helpers/system.ts'
+import { hasPython, isLinux, isPosix } from './helpers/system.ts'
 import { countsCalls } from './helpers/waits.ts'
 
 const onPosix = isPosix ? test : test.skip
+const withPython = isLinux && hasPython ? test : test.skip
 const whereCallsCount = countsCalls ? test : test.skip
 
 /** Stores, then calls: what ends every wait, everywhere. */
@@ -191,14 +193,41 @@ test('a wait keeps the process alive, until it ends', async (t) => {
   t.is(stdout, 'timed-out\n')
 })
 
-const WAYS = isLinux ? ['own', 'ring', 'vector', 'looking'] : ['ring']
+/** What every way comes to: fixtures/waits/ways.mjs. */
+const ENDS = { oneWord: 1000, ofWorker: 'ok', manyWords: 1000, rounds: 500, aborted: 500, others: 500 }
 
-for (const way of WAYS) {
-  test(`no wait is missed where its word changes, by the way '${way}'`, async (t) => {
+/** Each way, and how many threads it takes for all waits of all isolates. */
+const WAYS: Readonly<Record<string, number>> = isLinux
+  ? { own: countsCalls ? 0 : 1, ring: 1, vector: 1, looking: 1 }
+  : { ring: 0 }
+
+for (const [way, threads] of Object.entries(WAYS)) {
+  test(`no wait is missed where its word changes, and one thread is enough, by the way '${way}'`, async (t) => {
     const result = await runChild('waits/ways.mjs', [], { env: { MEMMAP_WAITER: way } })
     t.deepEqual(ending(result), WELL)
-    t.deepEqual(JSON.parse(result.stdout), { oneWord: 1000, manyWords: 1000, rounds: 500, aborted: 500, others: 500 })
+    t.deepEqual(JSON.parse(result.stdout), { threads, ...ENDS })
   })
+}
+
+const [EPERM, ENOSYS] = [1, 38]
+/** Numbers of calls, the same on all processors. */
+const [IO_URING_SETUP, FUTEX_WAITV] = [425, 449]
+/** What a kernel may refuse: as containers do, or an old one. */
+const REFUSALS: Readonly<Record<string, readonly string[]>> = {
+  io_uring: [`${IO_URING_SETUP}:${EPERM}`],
+  'io_uring and futex_waitv': [`${IO_URING_SETUP}:${ENOSYS}`, `${FUTEX_WAITV}:${ENOSYS}`],
+}
+
+for (const [what, calls] of Object.entries(REFUSALS)) {
+  withPython(
+    `where the kernel refuses ${what}, one thread does for all waits, and none is missed (Linux)`,
+    async (t) => {
+      const forbid = fileURLToPath(new URL('fixtures/waits/forbid.py', import.meta.url))
+      const result = await runChild('waits/ways.mjs', [], { under: ['python3', forbid, ...calls, '--'] })
+      t.deepEqual(ending(result), WELL)
+      t.deepEqual(JSON.parse(result.stdout), { threads: 1, ...ENDS })
+    },
+  )
 }
 
 test('capabilities tell how one waits', (t) => {
