@@ -189,6 +189,8 @@ test('no turn is missed between two processes, standing still and not', async (t
   t.pass()
 })
 
+const median = (of: readonly number[]): number => of.toSorted((one, other) => one - other)[of.length >> 1] ?? Infinity
+
 test('a worker that stands still in a wait is terminated as soon as one that does nothing, but for 100 ms', async (t) => {
   const region = kept(t, SharedMemory.anonymous(LENGTH))
   const times: Record<'waits' | 'idle', number[]> = { waits: [], idle: [] }
@@ -204,7 +206,6 @@ test('a worker that stands still in a wait is terminated as soon as one that doe
     }
   }
   for (const [how, milliseconds] of Object.entries(times)) t.log(`${how}: ${spread(milliseconds)}`)
-  const median = (of: readonly number[]): number => of.toSorted((one, other) => one - other)[of.length >> 1] ?? Infinity
   // The machine may be busy, for either of them.
   t.true(median(times.waits) - median(times.idle) < 100)
   t.is(region.notify(0), 0)
