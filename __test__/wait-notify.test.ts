@@ -7,6 +7,7 @@ import test from 'ava'
 import { capabilities, MmapFile, PrivateMemory, SharedMemory } from 'memmap'
 import type { Region } from 'memmap'
 
+import { isInteger, isNumber, isOptions, LENGTH, optional, TYPED, VALUES } from './helpers/bad-values.ts'
 import { ending, runChild, WELL } from './helpers/child.ts'
 import { codeOf, fileWith, opened } from './helpers/files.ts'
 import { eventually, outcome, soFar } from './helpers/lockers.ts'
@@ -17,6 +18,8 @@ import { countsCalls } from './helpers/waits.ts'
 const onPosix = isPosix ? test : test.skip
 const withPython = isLinux && hasPython ? test : test.skip
 const whereCallsCount = countsCalls ? test : test.skip
+
+const isPlace = (value: unknown): boolean => isInteger(0, LENGTH - 4)(value) && Number(value) % 4 === 0
 
 /** Stores, then calls: what ends every wait, everywhere. */
 function change(region: Region, offset: number): void {
@@ -116,6 +119,45 @@ test('what nobody else has, what lies outside and what is no word is refused', a
     'ERR_OUT_OF_RANGE',
     'arguments come first',
   )
+})
+
+test('values that no wait was made for are refused, and the memory stays as it is', async (t) => {
+  const memory = kept(t, SharedMemory.anonymous(LENGTH))
+  const before = memory.slice()
+  const isWord = isInteger(-(2 ** 31), 2 ** 31 - 1)
+  const isCount = optional((value) => isInteger(0, 2 ** 53 - 1)(value) || value === Infinity)
+  const timeout = optional((value) => isNumber(value) && Number(value) >= 0)
+  const signal = optional((value) => value instanceof AbortSignal)
+  const refused = async (said: string, fine: boolean, call: () => unknown): Promise<void> => {
+    let code: unknown
+    try {
+      await call()
+    } catch (error) {
+      code = Reflect.get(error as Error, 'code')
+    }
+    if (fine ? code !== undefined : !TYPED.has(String(code))) t.fail(`${said}: ${String(code)}`)
+  }
+  const at0 = { timeout: 0 }
+  for (const [label, make] of VALUES) {
+    const value = make()
+    for (const form of ['wait', 'waitAsync'] as const) {
+      await refused(`${form}(${label}, 0)`, isPlace(value), () => memory[form](make() as number, 0, at0))
+      await refused(`${form}(0, ${label})`, isWord(value), () => memory[form](0, make() as number, at0))
+      // The word is another one: a wait without an end ends.
+      const keys = form === 'wait' ? { timeout } : { timeout, signal }
+      await refused(`${form}(0, 1, ${label})`, isOptions(keys)(value), () => memory[form](0, 1, make() as object))
+      await refused(`${form}(0, 1, { timeout: ${label} })`, timeout(value), () =>
+        memory[form](0, 1, { timeout: make() as number }),
+      )
+    }
+    const given = (): AbortSignal => make() as AbortSignal
+    await refused(`waitAsync(0, 1, { signal: ${label} })`, signal(value), () =>
+      memory.waitAsync(0, 1, { signal: given() }),
+    )
+    await refused(`notify(${label})`, isPlace(value), () => memory.notify(make() as number))
+    await refused(`notify(0, ${label})`, isCount(value), () => memory.notify(0, make() as number))
+  }
+  t.deepEqual(memory.slice(), before)
 })
 
 test('a region opened for reading waits for what another one of the file writes, and may call', async (t) => {
