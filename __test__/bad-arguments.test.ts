@@ -728,7 +728,7 @@ function detached(): ArrayBuffer {
   return buffer
 }
 
-test('bytes whose memory was transferred elsewhere are none, or refused with a code; nothing is written', (t) => {
+test('bytes whose memory was transferred elsewhere are none, or refused with a code; nothing is written', async (t) => {
   const region = opened(t, fileWith(t, BYTES), { access: 'write' })
   const view = new DataView(new ArrayBuffer(8), 2)
   structuredClone(view.buffer, { transfer: [view.buffer] })
@@ -756,6 +756,11 @@ test('bytes whose memory was transferred elsewhere are none, or refused with a c
     'ERR_INVALID_ARG_VALUE',
   )
   t.false(region.equals(bytes))
+  // A needle that is gone finds as one that is empty.
+  t.is(region.indexOf(bytes), 0)
+  t.is(await region.indexOfAsync(bytes), 0)
+  t.is(await region.countAsync(bytes), region.count(''))
+  for await (const index of region.indexesOf(bytes, { start: 2, end: 3 })) t.true(index === 2 || index === 3)
   const window = opened(t, fileWith(t, BYTES))
   const closed = window.subarray()
   window.close()

@@ -32,9 +32,9 @@ export function isNeedles(value: unknown): value is readonly Needle[] {
   return Array.isArray(value)
 }
 
-/** One needle, for searches that are not done at once: the caller may change theirs meanwhile. */
+/** One needle, copied: the caller may change theirs while it is looked for. */
 export function needlePattern(bytes: Uint8Array): Pattern {
-  return { handle: native.compileNeedles([Uint8Array.from(bytes)]), groups: 1, names: NO_NAMES }
+  return { handle: native.compileNeedles([bytes]), groups: 1, names: NO_NAMES }
 }
 
 /** Many needles. */

@@ -28,6 +28,7 @@ impl Flush {
         match self.run_mapped(wait) {
             // At whatever moment that happened.
             _ if self.mapping.is_retired() => self.run_replaced(),
+            Err(Error::Closed) => self.run_replaced(),
             outcome => outcome,
         }
     }

@@ -92,6 +92,8 @@ pub struct Mapping {
     /// Zero the memory before it is given back.
     wipe: AtomicBool,
     retired: AtomicBool,
+    /// The region itself is cutting its file off, and has a new mapping already: what is missing here is no fault.
+    cut_by_ourselves: AtomicBool,
     cell: StatusCell,
     listed: Listed,
     counted: Option<Counted>,
@@ -114,6 +116,7 @@ impl Mapping {
             private: request.access != Access::Write || matches!(request.backing, Backing::Anonymous),
             wipe: AtomicBool::new(false),
             retired: AtomicBool::new(false),
+            cut_by_ourselves: AtomicBool::new(false),
             cell,
             listed: Listed::new(request.kind, request.label, request.len as u64),
             counted: None,
@@ -259,6 +262,9 @@ impl Mapping {
         if !faulted {
             return Ok(());
         }
+        if self.cut_by_ourselves.load(Ordering::SeqCst) {
+            return Err(Error::Closed);
+        }
         let first = self.guarded.as_ref().and_then(Guarded::first_fault).unwrap_or(0);
         Err(fault::faulted(self, first.saturating_sub(self.lead as u64)))
     }
@@ -283,6 +289,12 @@ impl Mapping {
         // Between the touches and the look at the flag, for the compiler and for the processor.
         fence(Ordering::SeqCst);
         self.cell.word().load(Ordering::SeqCst) & FAULTED != 0
+    }
+
+    /// Says that from here on what is missing was cut off by the region itself, which goes on with another mapping: to the
+    /// tasks that are still at work on this one it is closed. Before the file is shortened, for they may see that at once.
+    pub(crate) fn expect_cut(&self, expected: bool) {
+        self.cut_by_ourselves.store(expected, Ordering::SeqCst);
     }
 
     /// The file is about to be closed, while views go on: the guard must not ask it any more.

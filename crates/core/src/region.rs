@@ -262,7 +262,8 @@ impl Region {
         // The new mapping first: when that fails nothing has changed. Shortening cannot be undone, so it comes last.
         if sys::SHORTENS_MAPPED_FILES {
             let fresh = self.map_anew(&object, wanted, Protection::Write)?;
-            sys::shorten(&object, after).map_err(named)?;
+            self.mapping.expect_cut(true);
+            sys::shorten(&object, after).inspect_err(|_| self.mapping.expect_cut(false)).map_err(named)?;
             self.plan.wanted = self.plan.wanted.map(|_| len);
             return Ok(std::mem::replace(&mut self.mapping, fresh));
         }

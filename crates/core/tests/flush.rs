@@ -42,6 +42,28 @@ fn a_range_outside_of_the_region_is_refused_and_is_no_failed_flush() {
     file.flush(0, 5000).run(true).unwrap();
 }
 
+#[cfg(unix)] // A mapped file cannot be shortened on Windows.
+#[test]
+fn what_the_region_cuts_off_itself_is_no_fault_of_a_flush_under_way() {
+    let folder = Folder::new();
+    let path = folder.file("f", &[0; 300_000]);
+    let mut file = open(&path, Access::Write);
+    let under_way = [file.flush(0, 300_000), file.flush(299_990, 300_000), file.flush(0, 10)];
+    // Nobody has closed the old mapping yet: so it is for as long as JavaScript still sees it.
+    let old = file.resize(100).unwrap();
+    for flush in under_way {
+        flush.run(true).unwrap();
+    }
+    assert_eq!(code(old.count(0, 300_000, b"x")), "ERR_REGION_CLOSED");
+    old.close();
+    file.flush(0, 100).run(true).unwrap();
+    // What somebody else cuts off is one.
+    let under_way = file.flush(0, 100);
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    let _ = file.mapping().count(0, 100, b"x");
+    assert_eq!(code(under_way.run(true)), "ERR_REGION_FAULTED");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn after_one_failed_flush_the_region_stays_failed() {
