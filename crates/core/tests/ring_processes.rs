@@ -14,13 +14,17 @@ use memmap_core::Region;
 use processes::{opened, read, told, until, write, Memory, Other, LONG};
 
 const CAPACITY: u64 = 4096;
-/// Behind the ring: a bitmap for each producer and consumer, and how many records one that is killed has pushed.
+/// Behind the ring: a bitmap for each producer and consumer.
 const BITMAPS: u64 = byte_length_for(CAPACITY);
 const BITMAP: usize = 2048;
 const PRODUCERS: usize = 2;
 const CONSUMERS: usize = 2;
-const PUSHED: u64 = BITMAPS + (PRODUCERS * CONSUMERS * BITMAP) as u64;
-const LENGTH: usize = PUSHED as usize + 64;
+const LENGTH: usize = BITMAPS as usize + PRODUCERS * CONSUMERS * BITMAP;
+
+/// Of a ring whose producers are killed: records so long that a kill often meets the copying; and behind it, how many were pushed.
+const WIDE: u64 = 1 << 20;
+const LONG_RECORD: usize = 400_000;
+const PUSHED: u64 = byte_length_for(WIDE);
 
 /// A part of the ring: who sleeps is woken by others, and looks again by himself, as those of `lib/ring.ts`.
 struct Participant {
@@ -29,8 +33,8 @@ struct Participant {
 }
 
 impl Participant {
-    fn new(region: Region) -> Self {
-        let ring = Ring::new(&region, 0, CAPACITY).unwrap();
+    fn new(region: Region, capacity: u64) -> Self {
+        let ring = Ring::new(&region, 0, capacity).unwrap();
         Self { region, ring }
     }
 
@@ -102,7 +106,7 @@ fn bitmap_at(producer: usize, consumer: usize) -> u64 {
 #[test]
 fn every_record_of_two_producers_comes_to_one_of_two_consumers_once_and_in_order() {
     let memory = Memory::new(LENGTH);
-    let mut here = Participant::new(memory.again());
+    let mut here = Participant::new(memory.again(), CAPACITY);
     let start = |part: &str, at: usize| Other::start(part, &[&memory.name, &at.to_string()]);
     let begun = Instant::now();
     let consumers: Vec<_> = (0..CONSUMERS).map(|at| start("part_pops", at)).collect();
@@ -127,7 +131,7 @@ fn every_record_of_two_producers_comes_to_one_of_two_consumers_once_and_in_order
 #[test]
 fn part_pushes() {
     let Some(told) = told("part_pushes") else { return };
-    let mut participant = Participant::new(opened(&told[0]));
+    let mut participant = Participant::new(opened(&told[0]), CAPACITY);
     let producer = told[1].parse().unwrap();
     (0..each()).for_each(|number| participant.push(&record_of(producer, number)));
 }
@@ -135,7 +139,7 @@ fn part_pushes() {
 #[test]
 fn part_pops() {
     let Some(told) = told("part_pops") else { return };
-    let mut participant = Participant::new(opened(&told[0]));
+    let mut participant = Participant::new(opened(&told[0]), CAPACITY);
     let (mut bitmaps, mut next) = ([[0_u8; BITMAP]; PRODUCERS], [0; PRODUCERS]);
     let mut target = [0; CAPACITY as usize];
     while let Some(length) = participant.pop(&mut target) {
@@ -150,19 +154,26 @@ fn part_pops() {
     }
 }
 
+fn long_record(number: u32) -> Vec<u8> {
+    let mut record = vec![number as u8; LONG_RECORD];
+    record[..4].copy_from_slice(&number.to_le_bytes());
+    record
+}
+
 #[test]
 fn a_producer_that_is_killed_anywhere_holds_up_nobody_and_loses_nothing_it_had_pushed() {
-    let memory = Memory::new(LENGTH);
-    let mut here = Participant::new(memory.again());
-    let mut target = [0; CAPACITY as usize];
-    let mut records = 0;
-    for kill in 0..if emulated() { 5 } else { 20 } {
+    let memory = Memory::new(PUSHED as usize + 64);
+    let mut here = Participant::new(memory.again(), WIDE);
+    let mut target = vec![0; WIDE as usize];
+    let whole = vec![7; WIDE as usize];
+    let (mut records, kills) = (0, if emulated() { 5 } else { 30 });
+    for kill in 0..kills {
         write(&memory.region, PUSHED, 0);
         let producer = Other::start("part_pushes_endlessly", &[&memory.name]);
         until("the other process pushes", || read(&memory.region, PUSHED) > 0);
         let mut next = 0;
         let mut look = |record: &[u8]| {
-            assert_eq!(known(record), (7, next));
+            assert!(record == long_record(next), "not {next}, or torn");
             next += 1;
         };
         // Killed in the middle of work, or when it sleeps since there is no room.
@@ -178,24 +189,24 @@ fn a_producer_that_is_killed_anywhere_holds_up_nobody_and_loses_nothing_it_had_p
             while let Popped::Out(length) = here.try_pop(&mut target) {
                 look(&target[..length]);
             }
-            here.try_push(&[7; CAPACITY as usize])
+            here.try_push(&whole)
         });
-        assert_eq!(here.try_pop(&mut target), Popped::Out(CAPACITY as usize));
-        let pushed = read(&memory.region, PUSHED) as usize;
+        assert_eq!(here.try_pop(&mut target), Popped::Out(whole.len()));
+        let pushed = read(&memory.region, PUSHED);
         assert!(next == pushed || next == pushed + 1, "{next} of {pushed} came");
         records += next;
     }
-    println!("{records} records came, {} were dropped", here.ring.dropped(&here.region).unwrap());
+    println!("{records} records came, {} were dropped, of {kills}", here.ring.dropped(&here.region).unwrap());
 }
 
 #[test]
 fn part_pushes_endlessly() {
     let Some(told) = told("part_pushes_endlessly") else { return };
-    let mut participant = Participant::new(opened(&told[0]));
+    let mut participant = Participant::new(opened(&told[0]), WIDE);
     let begun = Instant::now();
     for number in 0.. {
-        participant.push(&record_of(7, number));
-        write(&participant.region, PUSHED, number as u32 + 1);
+        participant.push(&long_record(number));
+        write(&participant.region, PUSHED, number + 1);
         assert!(begun.elapsed() < LONG, "it was to be killed long before");
     }
 }
