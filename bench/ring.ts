@@ -135,7 +135,7 @@ await group('ring', async ({ row }) => {
     const awaited = throughRing(size, 'ring awaited')
     const sent = await bySend(size, 'json')
     await row({
-      what: `a record of ${size.shown}, push and for await (Node: process.send)`,
+      what: `${size.shown}, push + for await (Node: process.send)`,
       ours: awaited.run,
       node: sent.run,
       target: beside('node'),
