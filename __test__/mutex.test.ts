@@ -1,7 +1,8 @@
 // A mutex as one isolate sees it: taking it and giving it back, waiting and giving up, regions that go away under it, and
 // memory that holds none.
 
-import { readdirSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { Worker } from 'node:worker_threads'
 
@@ -16,10 +17,12 @@ import { outcome, PYTHON, soFar, Talker } from './helpers/lockers.ts'
 import { mutexProgram, OwnerProcess } from './helpers/owners.ts'
 import { freeName, kept } from './helpers/shared.ts'
 import { isLinux, isPosix } from './helpers/system.ts'
+import { tmpFile } from './helpers/tmp.ts'
 
 const onPosix = isPosix ? test : test.skip
 // Alone: it counts descriptors.
 const onLinuxAlone = isLinux ? test.serial : test.serial.skip
+const withStrace = isLinux && spawnSync('strace', ['--version']).status === 0 ? test : test.skip
 const withPython = isPosix && PYTHON !== undefined ? test : test.skip
 
 const STATE = 4
@@ -404,6 +407,18 @@ withPython(
     t.is(await locking, 'true')
   },
 )
+
+withStrace('free, it is taken and given back without a call of the system (Linux with strace)', async (t) => {
+  const path = tmpFile(t)
+  const under = ['strace', '--output', path]
+  t.deepEqual(ending(await runChild('mutex/uncontended.mjs', [], { under })), WELL)
+  const calls = readFileSync(path, 'utf8').split('\n')
+  const [begin, end] = ['begin', 'end'].map((mark) => calls.findIndex((call) => call.includes(`/uncontended/${mark}`)))
+  if (begin === undefined || end === undefined || begin < 0 || end < begin) return t.fail('no marks')
+  const between = calls.slice(begin + 1, end)
+  t.log(`${between.length} calls of V8's own in 10,000 pairs`)
+  t.true(between.length < 500, between.slice(0, 20).join('\n'))
+})
 
 test('a guard is enough to keep the memory it gives back', async (t) => {
   const name = freeName(t)
