@@ -280,7 +280,9 @@ fn waits_end_with_their_region_and_follow_it_where_it_is_mapped_anew() {
         let old = mine.refresh().unwrap().unwrap();
         waiter::region_moved(owner, 5, &mut mine);
         old.close();
-        assert_eq!(goes.ends(), "ERR_OUT_OF_RANGE");
+        let ended = goes.ends();
+        // Where the thread looks at the words in turn it may have found the page gone before.
+        assert!(ended == "ERR_OUT_OF_RANGE" || !exact() && ended == "ERR_REGION_FAULTED", "{ended}");
     } else {
         assert!(waiter::give_up(goes.key));
     }
