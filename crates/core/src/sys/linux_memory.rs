@@ -15,7 +15,7 @@ use crate::region::Sizing;
 use crate::{Access, Error, Result};
 
 /// Where named memory lies.
-const SHM: &str = "/dev/shm";
+pub(super) const SHM: &str = "/dev/shm";
 /// Lengths are kept to the byte.
 pub const NAMED_LENGTHS_ARE_EXACT: bool = true;
 /// What opening a name takes besides: anybody may put a link or a pipe in the way, to be followed or waited on.
