@@ -57,10 +57,10 @@ onLinux('maps of the package in another process are told by kind, with bytes and
     of('file').filter((row) => row.path === path).map(({ bytes, permissions, offset }) => [bytes, permissions, offset]), // prettier-ignore
     [[4 * PAGE, 'rw-s', 2 * PAGE]],
   )
-  t.deepEqual(
-    of('anonymous').map(({ bytes, resident }) => [bytes, resident]),
-    [[16 * PAGE, 3 * PAGE]],
-  )
+  const [anonymous, ...others] = of('anonymous')
+  t.deepEqual([anonymous?.bytes, others], [16 * PAGE, []])
+  // The system may map more pages than were touched.
+  t.true((anonymous?.resident ?? 0) >= 3 * PAGE && (anonymous?.resident ?? 0) <= 16 * PAGE)
   t.deepEqual(
     of('named').map(({ path: named, bytes }) => [named, bytes]),
     [[`/dev/shm/${name}`, 2 * PAGE]],

@@ -14,8 +14,8 @@ import type { Terminal } from './terminal.ts'
 
 const HELP = `usage: memmap doctor [OPTION]…
 
-Looks at the limits and settings that maps, shared memory, pinned memory and waits run into, as they are for a process started
-from here, and says what to change, with the command. Nothing is changed by it.
+Looks at the limits and settings that maps, shared memory, pinned memory and waits run into, as they are for a process
+started from here, and says what to change, with the command. Nothing is changed by it.
 
   ok        all is well
   note      well, but for some purposes there is something to change

@@ -137,8 +137,8 @@ function group(facts: Facts): Finding | undefined {
     state: 'note',
     value: `${size(used)} of ${size(most)} used`,
     advice:
-      'Pages of mapped files count and are given back under pressure; shared memory counts and is not, and beyond the limit the process is killed.',
-    command: 'docker run --memory=8g …, or MemoryMax= of systemd',
+      'Pages of mapped files count and are given back under pressure; shared memory counts and is not: beyond the limit the ' +
+      'process is killed. It is set by docker run --memory, or by MemoryMax of systemd.',
   }
 }
 
@@ -188,9 +188,10 @@ function pinned({ limits: { pinnable }, settings }: Facts): Finding | undefined 
     check,
     state: pinnable < LITTLE_TO_PIN ? 'warning' : 'note',
     value: `${size(pinnable)} left`,
-    advice: 'pin() of more is ENOMEM or EPERM, unless the process may do as it likes (root, CAP_IPC_LOCK).',
-    command:
-      "ulimit -l unlimited, after '* - memlock unlimited' in /etc/security/limits.conf; docker run --ulimit memlock=-1",
+    advice:
+      'pin() of more is ENOMEM or EPERM, unless the process may do as it likes (root, CAP_IPC_LOCK). A user may have as much ' +
+      "as '* - memlock unlimited' in /etc/security/limits.conf allows, a container as docker run --ulimit memlock=-1.",
+    command: 'ulimit -l unlimited',
   }
 }
 
@@ -209,8 +210,10 @@ function sharedMemory(facts: Facts): Finding | undefined {
     check,
     state: left <= LITTLE_LEFT ? 'warning' : 'note',
     value,
-    advice: 'Named SharedMemory beyond that is ENOSPC; `memmap shm` lists what takes it.',
-    command: 'sudo mount -o remount,size=2G /dev/shm; docker run --shm-size=2g',
+    advice:
+      'Named SharedMemory beyond that is ENOSPC; `memmap shm` lists what takes it. A container gets more by ' +
+      'docker run --shm-size=2g.',
+    command: 'sudo mount -o remount,size=2G /dev/shm',
   }
 }
 
@@ -231,9 +234,8 @@ function waits({ capabilities, settings, environment }: Facts): Finding | undefi
     const command = 'sudo sysctl -w kernel.io_uring_disabled=0'
     return { check, state: 'note', value: `io_uring is disabled (${disabled})`, advice, command }
   }
-  const command =
-    'a kernel from 6.7 on; in a container: docker run --security-opt seccomp=PROFILE that allows io_uring_*'
-  return { check, state: 'note', value, advice, command }
+  const needs = 'It takes a kernel from 6.7 on, and in a container a seccomp profile that lets io_uring through.'
+  return { check, state: 'note', value, advice: `${advice} ${needs}` }
 }
 
 function guard({ capabilities, environment }: Facts): Finding {

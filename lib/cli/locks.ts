@@ -10,8 +10,8 @@ import type { Terminal } from './terminal.ts'
 
 const HELP = `usage: memmap locks [OPTION]… FILE
 
-Shows who has which range of FILE locked, shared or exclusive, and who waits. A range is [first byte, byte behind the last).
-Nothing is locked by looking, and FILE need not be readable.
+Shows who has which range of FILE locked, shared or exclusive, and who waits. A range is [first byte, byte behind the
+last). Nothing is locked by looking, and FILE need not be readable.
 
   KIND open-file   of an open file: locks of this package, and others of this kind
        process     of a process: fcntl, lockf, Java's FileChannel
@@ -20,8 +20,8 @@ Nothing is locked by looking, and FILE need not be readable.
        owner       not somebody's lock: by it the owner of a Mutex or Semaphore in the file is known to live
 
 On Linux all of these, with the processes, as far as this user may look at them; of locks that are waited for within a
-process, only the first one waits in the system. For shared memory: memmap locks /dev/shm/NAME. On macOS ranges only, without
-processes, and without who waits. On Windows nobody may know.
+process, only the first one waits in the system. For shared memory: memmap locks /dev/shm/NAME. On macOS ranges only,
+without processes, and without who waits; FILE must be writable there. On Windows nobody may know.
 
       --json           a row is {"file": string, "state": "held" | "waiting", "mode": "shared" | "exclusive",
                        "kind": string, "start": number, "end": number | null, "owner": null | {"position": number,

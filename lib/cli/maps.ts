@@ -10,8 +10,8 @@ import type { Terminal } from './terminal.ts'
 const HELP = `usage: memmap maps [OPTION]…
        memmap maps [OPTION]… PID
 
-Without PID: the processes that use the package, which is to say those that have its addon loaded. With PID: the live maps
-of that process, whether it uses the package or not. Linux only; of other users' processes to root only.
+Without PID: the processes that use the package, which is to say those that have its addon loaded. With PID: the live
+maps of that process, whether it uses the package or not. Linux only; of other users' processes to root only.
 
   KIND anonymous   shared memory without a name, made by this package
        closed      a region of this package that was closed, and that views still hold the addresses of
@@ -25,10 +25,11 @@ of that process, whether it uses the package or not. Linux only; of other users'
   -a, --all            maps of every kind
   -f, --filter TEXT    only those whose path has TEXT in it; without PID, whose command has
   -s, --sort BY        bytes (the default, largest first), memory (most in memory first), address
-      --json           a row is {"pid": number, "start": string, "end": string, "bytes": number, "resident": number | null,
-                       "permissions": string, "kind": string, "offset": number, "path": string}, addresses in
-                       hexadecimal; without PID {"pid": number, "owner": string, "maps": number, "mapped": number,
-                       "command": string}, where "mapped" is bytes of files and shared memory
+      --json           a row is {"pid": number, "start": string, "end": string, "bytes": number,
+                       "resident": number | null, "permissions": string, "kind": string, "offset": number,
+                       "path": string}, addresses in hexadecimal; without PID {"pid": number, "owner": string,
+                       "maps": number, "mapped": number, "command": string}, where "mapped" is bytes of files and
+                       shared memory
   -h, --help           this
   -V, --version        which memmap this is
 

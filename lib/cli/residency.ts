@@ -37,8 +37,8 @@ const MARKS = 48
 const BESIDE = 24
 /** Columns of a panel of the picture. */
 const COLUMNS = 160
-/** So often others may have their turn. */
-const AT_ONCE = 20
+/** Looked at before others have their turn: a few hundredths of a second. */
+const AT_ONCE = 2 ** 30
 
 export const residency: Command = {
   summary: 'which pages of a file are in memory, drawn',
@@ -68,7 +68,7 @@ async function run(terminal: Terminal, values: Values, files: readonly string[])
     const known = file.residency({ start: 0, end: 1 }).known
     const stretches = await measured(file, rows * marks, reports)
     const drawn = Array.from({ length: rows }, (_, at) => stretches.slice(at * marks, (at + 1) * marks))
-    if (json === true) for (const row of drawn) await terminal.row(JSON.stringify({ file: path, ...joined(row) }))
+    if (json === true) for (const row of drawn) await terminal.row(rowOf(path, joined(row)))
     else
       await terminal.drawn([headline(path, file.byteLength, joined(stretches)), ...drawn.map(barOf(file.byteLength))])
     if (typeof svg === 'string') {
@@ -80,6 +80,10 @@ async function run(terminal: Terminal, values: Values, files: readonly string[])
   if (json !== true && panels.length + files.length > 0 && code !== 2) await terminal.drawn([legend()])
   if (typeof svg === 'string') written(svg, pictureOf(panels))
   return code
+}
+
+function rowOf(file: string, { start, end, pages, resident }: Stretch): string {
+  return JSON.stringify({ file, start, end, pages, resident: resident ?? null })
 }
 
 function pageSize(file: MmapFile): number {
@@ -103,16 +107,21 @@ function marksInRow(): number {
 async function measured(file: MmapFile, count: number, { onProgress }: Reports): Promise<Stretch[]> {
   const page = pageSize(file)
   const pages = Math.ceil(file.byteLength / page)
+  const border = (at: number): number => Math.min(Math.floor((at * pages) / count) * page, file.byteLength)
   const found: Stretch[] = []
+  let since = 0
   for (let at = 0; at < count; at++) {
-    const start = Math.floor((at * pages) / count) * page
-    const end = Math.min(Math.floor(((at + 1) * pages) / count) * page, file.byteLength)
-    const { known, resident, pages: all } = file.residency({ start, end })
-    found.push({ start, end, pages: all, resident: known ? resident : undefined })
-    if (at % AT_ONCE === AT_ONCE - 1) {
+    const slices: Stretch[] = []
+    for (let start = border(at); start < border(at + 1); start += AT_ONCE) {
+      const end = Math.min(start + AT_ONCE, border(at + 1))
+      const { known, resident, pages: all } = file.residency({ start, end })
+      slices.push({ start, end, pages: all, resident: known ? resident : undefined })
+      if (end - since < AT_ONCE) continue
+      since = end
       onProgress(end, file.byteLength)
       await turn()
     }
+    found.push(joined(slices))
   }
   return found
 }

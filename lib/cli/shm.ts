@@ -12,17 +12,18 @@ import type { Terminal } from './terminal.ts'
 const HELP = `usage: memmap shm [OPTION]…
        memmap shm rm [OPTION]… NAME…
 
-Lists shared memory that has a name: whose it is, how long it is, how much memory it takes, its age, and which processes
-have it open or mapped. All programs of the system have their names in one place, and nothing tells who made which: all are
-listed. A name marked with * is none that this package could have given; rm refuses it.
+Lists shared memory that has a name: whose it is, how long it is, how much memory it takes, its age, and which
+processes have it open or mapped. All programs of the system have their names in one place, and nothing tells who made
+which: all are listed. A name marked with * is none that this package could have given; rm refuses it.
 
-rm removes names. Who has the memory keeps it; nobody finds it by its name any more, and it goes with its last holder. It
-asks before each, at a terminal; where there is none, --yes is needed.
+rm removes names. Who has the memory keeps it; nobody finds it by its name any more, and it goes with its last holder.
+It asks before each, at a terminal; where there is none, --yes is needed.
 
   -y, --yes            rm does not ask
       --json           a row is {"name": string, "ours": boolean, "owner": string, "mode": string, "byteLength": number,
                        "allocated": number, "since": string | null, "processes": [{"pid": number, "command": string}]},
-                       where "ours" says whether the package could have made it; of rm {"name": string, "removed": boolean}
+                       where "ours" says whether the package could have made it; of rm a row is
+                       {"name": string, "removed": boolean}
   -h, --help           this
   -V, --version        which memmap this is
 
