@@ -56,17 +56,21 @@ onLinux('bytes left for shared memory are those of /dev/shm', (t) => {
   t.true(off < 512 * 2 ** 20, `${off} bytes`)
 })
 
-for (const [limit, pinnable] of [
-  ['0', 0],
-  ['65536', 65_536],
-  ['unlimited', null],
+/** Root may pin what it likes, unless that is taken from it. */
+const bound = process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-ipc_lock'] : []
+
+for (const [limit, whom, under, pinnable] of [
+  ['0', 'who is bound by it', bound, 0],
+  ['65536', 'who is bound by it', bound, 65_536],
+  ['unlimited', 'who is bound by it', bound, null],
+  ['65536', 'this user', [], bound.length > 0 ? null : 65_536],
 ] as const) {
-  const canSet = isLinux && spawnSync('prlimit', [`--memlock=${limit}`, 'true']).status === 0
+  const limited = ['prlimit', `--memlock=${limit}`, ...under]
+  const [command = '', ...args] = [...limited, 'true']
+  const canSet = isLinux && spawnSync(command, args).status === 0
   const whereSet = canSet ? test.serial : test.serial.skip
-  whereSet(`pinnable under a limit of ${limit} (skipped where it cannot be set)`, async (t) => {
-    const result = await runChild('system/print-limits.mjs', [tmpFolder(t)], {
-      under: ['prlimit', `--memlock=${limit}`],
-    })
+  whereSet(`pinnable under a limit of ${limit}, for ${whom} (skipped where it cannot be set)`, async (t) => {
+    const result = await runChild('system/print-limits.mjs', [tmpFolder(t)], { under: limited })
     t.deepEqual(ending(result), WELL)
     // JSON has null for Infinity.
     t.like(JSON.parse(result.stdout), { pinnable })

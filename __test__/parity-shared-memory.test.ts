@@ -1,21 +1,22 @@
-// What somebody who comes from Python's multiprocessing.shared_memory, .NET's named maps or Boost looks for: a test a row
-// of the guide's table, named after it. The row of Lock and Semaphore is with those.
+// What somebody who comes from Python's multiprocessing.shared_memory or Boost looks for: a test for each row of the guide's
+// table, named after it.
 
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import test from 'ava'
-import { SharedMemory } from 'memmap'
+import { Mutex, Ring, Semaphore, SharedMemory } from 'memmap'
 
 import { ending, runChild, WELL } from './helpers/child.ts'
 import { codeOf, thrownBy } from './helpers/files.ts'
+import { TestedTable } from './helpers/guide.ts'
+import { OwnerProcess } from './helpers/owners.ts'
 import { freeName, kept, program, runWithDescriptors } from './helpers/shared.ts'
 import { isLinux, isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
 
-const onPosix = isPosix ? test : test.skip
+const shared = new TestedTable('coming-from-java-and-dotnet.md', 'Shared memory')
 
-test('SharedMemory(name, create=True, size): create; existing is EEXIST, size 0 a RangeError', (t) => {
+shared.row('SharedMemory(name, create=True, size)', 'made once; a taken name is EEXIST, size 0 a RangeError', (t) => {
   const name = freeName(t)
   const memory = kept(t, SharedMemory.create(name, 1000))
   t.deepEqual([memory.byteLength, memory.created], [1000, true])
@@ -26,37 +27,45 @@ test('SharedMemory(name, create=True, size): create; existing is EEXIST, size 0 
   t.true(thrownBy(() => SharedMemory.create(`${name}-`, 0)) instanceof RangeError)
 })
 
-test('attach by name: open; missing is ENOENT, the length is exact or checked and trimmed by byteLength', (t) => {
-  const name = freeName(t)
-  t.is(
-    codeOf(() => SharedMemory.open(name)),
-    'ENOENT',
-  )
-  kept(t, SharedMemory.create(name, 1001))
-  if (isLinux) t.is(kept(t, SharedMemory.open(name)).byteLength, 1001)
-  t.is(kept(t, SharedMemory.open(name, { byteLength: 1001 })).byteLength, 1001)
-  t.is(
-    codeOf(() => SharedMemory.open(name, { byteLength: 100_000 })),
-    'ERR_OUT_OF_RANGE',
-  )
-})
+shared.row(
+  'SharedMemory(name)',
+  'missing is ENOENT, the length is exact, or checked and trimmed by byteLength',
+  (t) => {
+    const name = freeName(t)
+    t.is(
+      codeOf(() => SharedMemory.open(name)),
+      'ENOENT',
+    )
+    kept(t, SharedMemory.create(name, 1001))
+    if (isLinux) t.is(kept(t, SharedMemory.open(name)).byteLength, 1001)
+    t.is(kept(t, SharedMemory.open(name, { byteLength: 1001 })).byteLength, 1001)
+    t.is(
+      codeOf(() => SharedMemory.open(name, { byteLength: 100_000 })),
+      'ERR_OUT_OF_RANGE',
+    )
+  },
+)
 
-test('close, unlink: a second unlink is ENOENT; a reader that ends never removes a segment of another', async (t) => {
-  const name = freeName(t)
-  const memory = kept(t, SharedMemory.create(name, 1000))
-  t.deepEqual(ending(await runChild(program('open'), [name, 'read'])), WELL)
-  const reader = kept(t, SharedMemory.open(name))
-  reader.close()
-  t.is(SharedMemory.open(name, { byteLength: 1000 }).byteLength, 1000)
-  SharedMemory.unlink(name)
-  memory.set('whoever has it keeps it')
-  t.is(
-    codeOf(() => SharedMemory.unlink(name)),
-    'ENOENT',
-  )
-})
+shared.row(
+  'close, unlink',
+  'a second unlink is ENOENT; a reader that ends never removes a segment of another',
+  async (t) => {
+    const name = freeName(t)
+    const memory = kept(t, SharedMemory.create(name, 1000))
+    t.deepEqual(ending(await runChild(program('open'), [name, 'read'])), WELL)
+    const reader = kept(t, SharedMemory.open(name))
+    reader.close()
+    t.is(SharedMemory.open(name, { byteLength: 1000 }).byteLength, 1000)
+    SharedMemory.unlink(name)
+    memory.set('whoever has it keeps it')
+    t.is(
+      codeOf(() => SharedMemory.unlink(name)),
+      'ENOENT',
+    )
+  },
+)
 
-test('create-or-open: openOrCreate; created tells, and two racing processes get one segment, whole', async (t) => {
+shared.row('open_or_create', 'created tells, and two racing processes get one segment, whole', async (t) => {
   const name = freeName(t)
   const children = await Promise.all([0, 1].map(() => runChild(program('open'), [name, 'openOrCreate', 5000])))
   const made = children.map(({ stdout }) => JSON.parse(stdout) as { created: boolean; byteLength: number })
@@ -67,7 +76,7 @@ test('create-or-open: openOrCreate; created tells, and two racing processes get 
   )
 })
 
-onPosix('child inherits: stdio [..., region.fd] and fromFd(3); also after the parent has gone', async (t) => {
+shared.rowWhere(isPosix, 'a child inherits', 'by its descriptor; also after the parent has gone', async (t) => {
   const memory = kept(t, SharedMemory.anonymous(1000))
   memory.set('hello')
   t.deepEqual(ending(await runWithDescriptors('from-descriptor', [], [memory.fd])), WELL)
@@ -77,3 +86,46 @@ onPosix('child inherits: stdio [..., region.fd] and fromFd(3); also after the pa
   for (let i = 0; i < 1000 && !existsSync(report); i++) await sleep(10)
   t.regex(readFileSync(report, 'utf8'), /"last":"last words"/)
 })
+
+shared.row(
+  'Lock, Semaphore, interprocess_mutex',
+  'across processes; the death of an owner is told, never a hang',
+  async (t) => {
+    const name = freeName(t)
+    const memory = kept(t, SharedMemory.create(name, 8192))
+    const mutex = new Mutex(memory, 0)
+    const other = await OwnerProcess.inside(t, 'memory', name)
+    t.is(mutex.tryLock(), null)
+    await other.kill()
+    const guard = await mutex.lock()
+    t.true(guard.abandoned)
+    guard.release()
+    const semaphore = new Semaphore(memory, 4096, 2)
+    t.deepEqual(
+      [1, 2, 3].map(() => semaphore.tryAcquire()),
+      [true, true, false],
+    )
+    semaphore.release(2)
+    const holder = await runChild(program('takes-permits'), [name, 4096, 2])
+    t.deepEqual(ending(holder), { ...WELL, code: null, signal: 'SIGKILL' })
+    t.false(semaphore.tryAcquire())
+    t.is(semaphore.recover(), 2)
+    t.true(semaphore.tryAcquire())
+    semaphore.release()
+  },
+)
+
+shared.row('Queue, message_queue', 'records of one process come out in another, in order, each once', async (t) => {
+  const name = freeName(t)
+  const memory = kept(t, SharedMemory.create(name, Ring.byteLengthFor(65_536)))
+  const ring = new Ring(memory, 0, 65_536)
+  t.deepEqual(ending(await runChild(program('pushes'), [name, 65_536, 100])), WELL)
+  const records: string[] = []
+  for await (const record of ring) records.push(record.toString())
+  t.deepEqual(
+    records,
+    Array.from({ length: 100 }, (_, number) => `record ${number}`),
+  )
+})
+
+shared.end()

@@ -60,6 +60,13 @@ onLinux(
   },
 )
 
+whereNobody('root may pin as much as it likes, whatever it has pinned already (skipped but for root)', (t) => {
+  const { region } = made(t, 'private memory', pattern(LENGTH))
+  t.is(limits().pinnable, Infinity)
+  region.pin()
+  t.is(limits().pinnable, Infinity)
+})
+
 whereNobody('beyond RLIMIT_MEMLOCK: refused with advice, nothing is pinned (skipped but for root)', async (t) => {
   const folder = tmpFolder(t)
   chmodSync(folder, 0o755)

@@ -10,11 +10,12 @@ import type { RegionLockOptions, Waiting } from 'memmap'
 import { startLimit, startNode } from './lib/child.ts'
 import { lockedFile } from './lib/files.ts'
 import { atMost, beside, group, within } from './lib/group.ts'
-import type { Group, Name, Row } from './lib/group.ts'
+import type { Group, Row } from './lib/group.ts'
 import { timed, timedAsync } from './lib/measure.ts'
 import type { Contender } from './lib/measure.ts'
 import { peer } from './lib/peers.ts'
 import type { Peers } from './lib/peers.ts'
+import type { Name } from './lib/result.ts'
 
 const PAIRS = 20_000
 /** Where a pair takes long. */

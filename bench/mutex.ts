@@ -4,9 +4,9 @@ import { Mutex, Semaphore, SharedMemory } from 'memmap'
 
 import { startNode } from './lib/child.ts'
 import { beside, group, within } from './lib/group.ts'
-import type { Name } from './lib/group.ts'
 import { timed } from './lib/measure.ts'
 import type { Contender, Run } from './lib/measure.ts'
+import type { Name } from './lib/result.ts'
 
 const PAIRS = 1_000_000
 const FEW_PAIRS = 50_000

@@ -1,10 +1,11 @@
-// Sets up, builds, and measures: `npm run bench`, or `npm run bench -- search lines` for some rows only.
+// Sets up, builds, and measures: `npm run bench`, or `npm run bench -- search lines` for some rows only; with `--report`
+// for docs/benchmarks, too. See bench/main.ts.
 
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { build, fail, has, ROOT, run, step } from './steps.mjs'
+import { build, fail, has, install, ROOT, run, step } from './steps.mjs'
 
 const PEERS = 'bench/peers'
 /** Some are compiled while they are installed, or download something. */
@@ -39,13 +40,21 @@ function installRipgrep() {
   })
 }
 
-if (process.platform === 'win32')
-  fail('the benchmark compares with system calls of Linux and macOS, and runs there only')
-build()
-step('bench-limit', { inputs: ['bench/limit'], outputs: ['bench/limit/target/release/memmap-bench-limit'] }, () => {
-  run('cargo', ['build', '--quiet', '--release', '--locked', '--manifest-path', 'bench/limit/Cargo.toml'])
-})
-const groups = process.argv.slice(2)
-if (groups.length === 0 || groups.includes('locks')) installPeers()
-if (groups.length === 0 || groups.includes('search')) installRipgrep()
-run(process.execPath, ['--import=@oxc-node/core/register', 'bench/main.ts', ...groups])
+const args = process.argv.slice(2)
+const groups = args.filter((arg) => !arg.startsWith('-'))
+
+function setUp() {
+  if (process.platform === 'win32')
+    fail('the benchmark compares with system calls of Linux and macOS, and runs there only')
+  build()
+  step('bench-limit', { inputs: ['bench/limit'], outputs: ['bench/limit/target/release/memmap-bench-limit'] }, () => {
+    run('cargo', ['build', '--quiet', '--release', '--locked', '--manifest-path', 'bench/limit/Cargo.toml'])
+  })
+  if (groups.length === 0 || groups.includes('locks')) installPeers()
+  if (groups.length === 0 || groups.includes('search')) installRipgrep()
+}
+
+// Nothing is measured to draw.
+if (args.includes('--draw')) install()
+else setUp()
+run(process.execPath, ['--import=@oxc-node/core/register', 'bench/main.ts', ...args])

@@ -1,17 +1,12 @@
 // A group of rows: a file of the benchmark, run in a process of its own, so that no row meets what another left on
-// the heap. It prints its rows and tells `main.ts` which targets hold.
+// the heap. It sends its rows to `main.ts`, which prints them.
 
 import { startLimit, startPython } from './child.ts'
 import type { Child } from './child.ts'
 import { inTurns, median, quantile, ratios } from './measure.ts'
 import type { Contender } from './measure.ts'
-
-/**
- * Who does a row's work. `node` is Node without us, `npm` another package, `unguarded` ourselves with `guard: false`, `one`
- * ourselves on one thread, and the last ones are other programs, started for the row.
- */
-export type Name = 'ours' | 'unguarded' | 'one' | 'node' | 'npm' | 'python' | 'limit' | Command
-export type Command = 'grep' | 'rg' | 'wc'
+import { NAMES, time } from './result.ts'
+import type { Command, Found, Message, Name, RowResult } from './result.ts'
 
 /** A command of a child. */
 type Words = readonly [string, ...(string | number)[]]
@@ -62,13 +57,6 @@ export interface Group {
   skip(what: string, why: string): void
 }
 
-/** What `main.ts` hears of a row. */
-export interface Verdict {
-  readonly what: string
-  readonly holds: boolean
-  readonly found: string
-}
-
 interface Target {
   readonly text: string
   /** Whose times the ratio is of. */
@@ -104,53 +92,15 @@ export function beside(to?: Name): Target {
   return { text: '', to, judge: undefined, found: time }
 }
 
-const NAMES: Record<Name, string> = {
-  ours: 'ours',
-  unguarded: 'unguarded',
-  node: 'Node',
-  npm: 'npm',
-  python: 'Python',
-  limit: 'limit',
-  one: 'one thread',
-  grep: 'grep',
-  rg: 'rg',
-  wc: 'wc -l',
-}
-const WIDTHS = { what: 45, time: 9, ratio: 25, target: 27, holds: 6 }
-
-function time(nanoseconds: number): string {
-  const [value, unit] =
-    nanoseconds < 1000
-      ? [nanoseconds, 'ns']
-      : nanoseconds < 1e6
-        ? [nanoseconds / 1e3, 'µs']
-        : nanoseconds < 1e9
-          ? [nanoseconds / 1e6, 'ms']
-          : [nanoseconds / 1e9, 's']
-  return `${value < 99.95 ? value.toPrecision(3) : value.toFixed(0)} ${unit}`
-}
-
-function print(what: string, cells: readonly string[], ratio: string, target: string, holds: string, bound: string) {
-  const shown = [
-    what.padEnd(WIDTHS.what),
-    ...cells.map((cell) => cell.padStart(WIDTHS.time)),
-    ` ${ratio.padEnd(WIDTHS.ratio)}`,
-    target.padEnd(WIDTHS.target),
-    holds.padEnd(WIDTHS.holds),
-    bound,
-  ]
-  console.log(shown.join(' ').trimEnd())
-}
-
-function tell(what: string, holds: boolean, found: string): void {
-  const verdict: Verdict = { what, holds, found }
-  process.send?.(verdict)
+function send(message: Message): void {
+  if (process.send === undefined) throw new Error('a group is run by bench/main.ts, which prints what it sends')
+  process.send(message)
 }
 
 /** Whose columns there are, where a group has no others. */
 const COLUMNS: readonly Name[] = ['ours', 'node', 'python', 'limit']
 
-/** Prints the title of a group, then its rows as they are measured. */
+/** Sends the title of a group, then its rows as they are measured. */
 export async function group(
   title: string,
   measure: (group: Group) => Promise<void>,
@@ -158,57 +108,61 @@ export async function group(
 ): Promise<void> {
   const limit = await startLimit()
   const python = await startPython()
-  print(title, columns.map((name) => NAMES[name]), 'ratio (quartiles)', 'target', 'holds', 'bound by') // prettier-ignore
-  const show = (
-    { what, times: all, part = 0.5, target, bound }: Sample,
-    wanted: ReadonlySet<Name> = new Set(),
-  ): void => {
-    const { to } = target
-    const ours = quantile(all.get('ours') ?? [], part)
-    const turns = to === undefined ? [] : ratios(all.get('ours') ?? [], all.get(to) ?? [])
-    const ratio = median(turns)
-    const known = to !== undefined && all.has(to)
-    const quartiles = `(${quantile(turns, 0.25).toFixed(2)}–${quantile(turns, 0.75).toFixed(2)})`
-    const cells = columns.map((name) => {
-      const found = all.get(name)
-      return found === undefined ? (wanted.has(name) ? 'skipped' : '') : time(quantile(found, part))
-    })
-    const shown = known ? `${ratio.toFixed(2)} × ${NAMES[to]} ${quartiles}` : ''
-    const holds = target.judge?.(ours, ratio)
-    print(what, cells, shown, target.text, holds === undefined ? '' : holds ? 'yes' : 'NO', bound)
-    if (holds !== undefined) tell(what, holds, `${target.found(ours, ratio)}, target ${target.text}`)
-  }
+  send({ table: { title, columns } })
   await measure({
     async row(row) {
       const contenders = contendersOf(row, limit, python)
-      const { what, target, bound } = row
+      const { what, target, bound, commands = {} } = row
       const compared = target.to !== undefined && contenders.has(target.to) ? (['ours', target.to] as const) : undefined
       const all = await inTurns(contenders, compared, row.known)
-      const commands = Object.keys(row.commands ?? {}) as Command[]
-      show(
-        { what, times: all, target, bound },
-        new Set<Name>(row.python === undefined ? commands : [...commands, 'python']),
-      )
+      const wanted = [...(row.python === undefined ? [] : ['python' as const]), ...(Object.keys(commands) as Command[])]
+      const skipped = wanted.filter((name) => !contenders.has(name))
+      send({ row: resultOf({ what, times: all, target, bound }, skipped) })
     },
     sample(sample) {
-      show(sample)
+      send({ row: resultOf(sample, []) })
     },
     fact({ what, ours, node, target, holds, bound }) {
-      const shown = new Map<Name, number | undefined>([
-        ['ours', ours],
-        ['node', node],
-      ])
-      const cells = columns.map((name) => String(shown.get(name) ?? ''))
-      print(what, cells, '', target, holds ? 'yes' : 'NO', bound)
-      tell(what, holds, `${ours}, target ${target}`)
+      const found: RowResult['found'] = {
+        ours: { value: ours, turns: 1 },
+        ...(node !== undefined && { node: { value: node, turns: 1 } }),
+      }
+      send({ row: { what, unit: 'count', found, skipped: [], target, holds, verdict: String(ours), bound } })
     },
     skip(what, why) {
-      const cells = columns.map((name) => (name === (columns.includes('npm') ? 'npm' : 'ours') ? 'skipped' : ''))
-      print(what, cells, '', '', '', why)
+      const skipped = [columns.includes('npm') ? ('npm' as const) : ('ours' as const)]
+      send({ row: { what, unit: 'ns', found: {}, skipped, target: '', verdict: '', bound: why } })
     },
   })
   limit.end()
   python?.end()
+}
+
+function resultOf({ what, times: all, part, target, bound }: Sample, skipped: readonly Name[]): RowResult {
+  const ours = all.get('ours') ?? []
+  const found: Partial<Record<Name, Found>> = {}
+  for (const [name, own] of all) {
+    const turns = ratios(ours, own)
+    const ratio = { median: median(turns), low: quantile(turns, 0.25), high: quantile(turns, 0.75) }
+    const value = quantile(own, part ?? 0.5)
+    found[name] = { value, turns: own.length, ...(part === undefined && name !== 'ours' && { ratio }) }
+  }
+  const { to, judge, text } = target
+  const value = quantile(ours, part ?? 0.5)
+  const ratio = (to === undefined ? undefined : found[to]?.ratio?.median) ?? Number.NaN
+  const holds = judge?.(value, ratio)
+  const verdict = holds === undefined ? '' : target.found(value, ratio)
+  return {
+    what,
+    unit: 'ns',
+    found,
+    skipped,
+    ...(to !== undefined && { to }),
+    target: text,
+    ...(holds !== undefined && { holds }),
+    verdict,
+    bound,
+  }
 }
 
 function contendersOf(row: Row, limit: Child, python: Child | undefined): Map<Name, Contender> {

@@ -1,14 +1,21 @@
-//! The next batch of a scan, looked for on another thread while its caller makes use of the one before.
+//! The next batches of a scan, looked for on another thread while its caller makes use of the one before.
 
+use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
+use std::thread::{park_timeout, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::pattern::Pattern;
 use crate::search_job::{Batch, Control, Search};
-use crate::{Access, Error, Result};
+use crate::{Access, Result};
 
 /// Bytes between two looks at whether it is still wanted: whoever ends it waits for that.
 const SLICE: usize = 256 << 10;
+/// Batches that wait for the caller, beside the one that is being looked for. With one of them each side waits for the other as
+/// soon as a batch takes longer than the one before.
+const READY: usize = 2;
+/// A scan that nobody goes on with keeps neither a thread nor the memory for longer than this.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Which batch it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,15 +28,17 @@ pub struct Part {
     pub most_bytes: Option<usize>,
 }
 
-/// A batch that is being looked for, or was found.
+/// Batches one after the other, some of them found before anybody asks.
 #[derive(Debug)]
 pub struct ReadAhead {
+    /// The one that is handed over next.
     part: Part,
     start: u64,
     end: u64,
     pattern: Arc<Pattern>,
     control: Arc<Control>,
-    thread: Option<JoinHandle<Result<Batch>>>,
+    batches: Option<Receiver<Result<Batch>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl ReadAhead {
@@ -47,31 +56,55 @@ impl ReadAhead {
         let control: Arc<Control> = Arc::default();
         let (pattern, start, end) = (Arc::clone(&search.pattern), search.start, search.end);
         let ahead = Search { control: Arc::clone(&control), slice: SLICE, brief: true, ..search };
-        let work = move || ahead.batch(part.at, part.most, part.most_bytes);
+        let (sender, batches) = sync_channel(READY);
+        let work = move || look_ahead(&ahead, part, &sender);
         let spawned = std::thread::Builder::new().name("memmap".into()).stack_size(512 * 1024).spawn(work);
         let thread = Some(spawned.ok()?);
-        Some(Self { part, start, end, pattern, control, thread })
+        Some(Self { part, start, end, pattern, control, batches: Some(batches), thread })
     }
 
-    /// Whether it is what somebody wants now. The region is the caller's to know.
+    /// Whether its next batch is what somebody wants now. The region is the caller's to know.
     pub fn is(&self, search: &Search, part: Part) -> bool {
         self.part == part
             && (self.start, self.end) == (search.start, search.end)
             && Arc::ptr_eq(&self.pattern, &search.pattern)
     }
 
-    /// What came of it. This takes no longer than to look for it here.
-    pub fn finish(mut self) -> Result<Batch> {
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => Err(Error::Closed),
+    /// The next batch. This takes no longer than to look for it here. None where it has ended: after a batch that was the last, an
+    /// error, or because nobody came for so long.
+    pub fn next_batch(&mut self) -> Option<Result<Batch>> {
+        let batch = self.batches.as_ref()?.recv().ok();
+        self.wake();
+        match batch {
+            Some(batch) => {
+                if let Ok(batch) = &batch {
+                    self.part.at = batch.next;
+                }
+                Some(batch)
+            }
+            None => match self.thread.take().map(JoinHandle::join) {
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                _ => None,
+            },
         }
+    }
+
+    /// It may wait for room.
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+
+    fn cancel(&mut self) {
+        self.control.cancel();
+        self.batches = None;
+        self.wake();
     }
 
     /// Ends it, and waits until it holds the memory no more.
     pub fn stop(mut self) {
-        self.control.cancel();
+        self.cancel();
         if let Some(thread) = self.thread.take() {
             // What came of it nobody wants to know.
             let _ = thread.join();
@@ -82,6 +115,45 @@ impl ReadAhead {
 impl Drop for ReadAhead {
     /// Nobody wants it: it ends at its next slice.
     fn drop(&mut self) {
-        self.control.cancel();
+        self.cancel();
+    }
+}
+
+/// What the thread does.
+fn look_ahead(search: &Search, mut part: Part, batches: &SyncSender<Result<Batch>>) {
+    let mut room = (0, 0);
+    loop {
+        let outcome = search.batch_with_room(part.at, part.most, part.most_bytes, room);
+        let next = match &outcome {
+            // A match may be far longer than what there should be of them.
+            Ok(batch) if batch.full => {
+                Some((batch.next, (batch.spans.len(), batch.bytes.len().min(part.most_bytes.unwrap_or(0)))))
+            }
+            _ => None,
+        };
+        if !hand_over(batches, outcome) {
+            return;
+        }
+        match next {
+            Some((at, found)) => (part.at, room) = (at, found),
+            None => return,
+        }
+    }
+}
+
+/// Waits for room; false where nobody wants it, or nobody has come for it for long.
+fn hand_over(batches: &SyncSender<Result<Batch>>, mut outcome: Result<Batch>) -> bool {
+    let begun = Instant::now();
+    loop {
+        outcome = match batches.try_send(outcome) {
+            Ok(()) => return true,
+            Err(TrySendError::Disconnected(_)) => return false,
+            Err(TrySendError::Full(outcome)) => outcome,
+        };
+        let waited = begun.elapsed();
+        if waited >= PATIENCE {
+            return false;
+        }
+        park_timeout(PATIENCE - waited);
     }
 }

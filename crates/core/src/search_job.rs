@@ -263,14 +263,25 @@ impl Search {
 
     /// Matches from `at` on, which is counted from the start of the text: so many at most, and about so many bytes of them.
     pub fn batch(&self, at: u64, most: usize, most_bytes: Option<usize>) -> Result<Batch> {
+        self.batch_with_room(at, most, most_bytes, (most.min(64) * 3, 0))
+    }
+
+    /// As [`Search::batch`], with room for so many numbers and bytes from the beginning: growing costs as much as finding.
+    pub(crate) fn batch_with_room(
+        &self,
+        at: u64,
+        most: usize,
+        most_bytes: Option<usize>,
+        (spans, bytes): (usize, usize),
+    ) -> Result<Batch> {
         let text = self.text()?;
-        let mut batch = Batch::default();
+        let mut batch =
+            Batch { spans: Vec::with_capacity(spans), bytes: Vec::with_capacity(bytes), ..Batch::default() };
         let mut scratch = Scratch::default();
         let mut at = usize::try_from(at).unwrap_or(usize::MAX);
         let far = at.saturating_add(BATCH_SLICES * self.slice);
         let mut ahead = usize::MAX;
         let simple = self.pattern.group_count() == 1;
-        batch.spans.reserve(most.min(64) * 3);
         let (mut left, mut no_room) = (most, false);
         while at <= text.len() && left > 0 && (at < far || (batch.spans.is_empty() && !self.brief)) {
             let to = at.saturating_add(self.slice).min(text.len());

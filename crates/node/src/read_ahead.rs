@@ -1,4 +1,4 @@
-//! The batch that is read ahead: one in each isolate, for the scan that took the last batch.
+//! The batches that are read ahead: in each isolate for one scan, which took the last batch.
 
 use std::cell::RefCell;
 
@@ -25,22 +25,25 @@ pub fn batch(region: f64, part: Part, search: Search) -> Result<Batch> {
     let region = region.to_bits();
     let (ahead, follows) =
         STATE.with_borrow_mut(|state| (state.ahead.take(), state.last.take() == Some((region, part))));
-    let batch = match ahead {
-        Some((of, ahead)) if of == region && ahead.is(&search, part) => {
-            let batch = ahead.finish()?;
+    // One of another scan ends by itself.
+    let mut ahead = ahead.filter(|(of, ahead)| *of == region && ahead.is(&search, part)).map(|(_, ahead)| ahead);
+    let batch = match ahead.as_mut().and_then(ReadAhead::next_batch) {
+        Some(batch) => {
+            let batch = batch?;
             search.mapping.check()?;
             batch
         }
-        // It ends by itself.
-        other => {
-            drop(other);
+        None => {
+            ahead = None;
             search.batch(part.at, part.most, part.most_bytes)?
         }
     };
     if part.most >= WORTH_A_THREAD && batch.full && ReadAhead::suits(&search) {
         let next = Part { at: batch.next, ..part };
         // Who goes back and forth between two scans would throw away what is read ahead each time.
-        let ahead = if follows { ReadAhead::begin(search, next) } else { None };
+        if ahead.is_none() && follows {
+            ahead = ReadAhead::begin(search, next);
+        }
         STATE.with_borrow_mut(|state| {
             state.last = Some((region, next));
             state.ahead = ahead.map(|ahead| (region, ahead));

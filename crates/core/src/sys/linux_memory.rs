@@ -196,9 +196,25 @@ pub(super) fn may_write(file: &File) -> bool {
 
 /// Bytes this process has pinned.
 pub(super) fn pinned_now() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:"));
-    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+    let kib = status("VmLck:").and_then(|value| value.strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map_or(0, |kib| kib * 1024)
+}
+
+/// Whether `RLIMIT_MEMLOCK` is no limit to this process.
+///
+/// # References
+/// - [capabilities(7)](https://man7.org/linux/man-pages/man7/capabilities.7.html), `CAP_IPC_LOCK`
+pub(super) fn pins_without_limit() -> bool {
+    const CAP_IPC_LOCK: u32 = 14;
+    status("CapEff:")
+        .and_then(|value| u64::from_str_radix(&value, 16).ok())
+        .is_some_and(|set| set >> CAP_IPC_LOCK & 1 == 1)
+}
+
+/// What the system says of this process.
+fn status(name: &str) -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
 }
 
 /// Bytes left for shared memory.

@@ -194,7 +194,8 @@ pub fn pinnable() -> Option<u64> {
         }
         limit.assume_init()
     };
-    (limit.rlim_cur != libc::RLIM_INFINITY).then(|| limit.rlim_cur.saturating_sub(super::pinned_now()))
+    let limited = limit.rlim_cur != libc::RLIM_INFINITY && !super::pins_without_limit();
+    limited.then(|| limit.rlim_cur.saturating_sub(super::pinned_now()))
 }
 
 /// chmod of an open object, exactly, whatever the umask.
