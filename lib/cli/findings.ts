@@ -189,7 +189,7 @@ function pinned({ limits: { pinnable }, settings }: Facts): Finding | undefined 
     state: pinnable < LITTLE_TO_PIN ? 'warning' : 'note',
     value: `${size(pinnable)} left`,
     advice:
-      'pin() of more is ENOMEM or EPERM, unless the process may do as it likes (root, CAP_IPC_LOCK). A user may have as much ' +
+      'pin() of more is ENOMEM or EPERM; root (CAP_IPC_LOCK) has no limit. A user may have as much ' +
       "as '* - memlock unlimited' in /etc/security/limits.conf allows, a container as docker run --ulimit memlock=-1.",
     command: 'ulimit -l unlimited',
   }

@@ -62,7 +62,7 @@ impl<'a> Words<'a> {
 }
 
 #[inline(never)]
-fn hex(text: &str) -> Option<u64> {
+pub fn hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok()
 }
 
@@ -212,7 +212,7 @@ pub fn chosen(text: &str) -> Option<&str> {
     rest.split_once(']').map(|(choice, _)| choice)
 }
 
-/// A value of /proc/meminfo, in bytes where it is said in kB.
+/// A value of /proc/meminfo or /proc/PID/status, in bytes where it is said in kB.
 pub fn meminfo(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     let mut fields = Words(line.as_bytes());

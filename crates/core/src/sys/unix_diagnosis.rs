@@ -14,27 +14,21 @@ use crate::life::place_of;
 use crate::range_lock::Extent;
 use crate::{Error, Result};
 
-/// Limits of a process, as getrlimit(2) has them.
-#[cfg(target_os = "linux")]
-type Resource = libc::__rlimit_resource_t;
-#[cfg(not(target_os = "linux"))]
-type Resource = libc::c_int;
-
 /// What ulimit sets for processes: the ones that stand in the way of maps, by name; `unlimited` or bytes.
 ///
 /// # References
 /// - [getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)
 pub(super) fn limits_of_process() -> Vec<(&'static str, String)> {
     let limits = [
-        ("addressSpaceLimit", libc::RLIMIT_AS as Resource),
-        ("dataLimit", libc::RLIMIT_DATA as Resource),
-        ("pinLimit", libc::RLIMIT_MEMLOCK as Resource),
-        ("descriptorLimit", libc::RLIMIT_NOFILE as Resource),
+        ("addressSpaceLimit", libc::RLIMIT_AS),
+        ("dataLimit", libc::RLIMIT_DATA),
+        ("pinLimit", libc::RLIMIT_MEMLOCK),
+        ("descriptorLimit", libc::RLIMIT_NOFILE),
     ];
     let asked = limits.into_iter().filter_map(|(name, resource)| {
         let mut limit = MaybeUninit::<libc::rlimit>::uninit();
         // SAFETY: the call fills the structure when it returns 0.
-        let limit = unsafe { (libc::getrlimit(resource as _, limit.as_mut_ptr()) == 0).then(|| limit.assume_init()) }?;
+        let limit = unsafe { (libc::getrlimit(resource, limit.as_mut_ptr()) == 0).then(|| limit.assume_init()) }?;
         let unlimited = limit.rlim_cur == libc::RLIM_INFINITY;
         Some((name, if unlimited { "unlimited".into() } else { limit.rlim_cur.to_string() }))
     });
@@ -45,7 +39,7 @@ pub(super) fn limits_of_process() -> Vec<(&'static str, String)> {
 ///
 /// # References
 /// - [getpwuid_r(3)](https://man7.org/linux/man-pages/man3/getpwnam.3.html)
-#[cfg_attr(target_os = "macos", expect(dead_code, reason = "what has owners is not listed there"))]
+#[cfg_attr(target_os = "macos", allow(dead_code, reason = "what has owners is not listed there"))]
 pub(super) fn name_of_user(user: u32) -> String {
     let mut room = vec![0; 16 * 1024];
     let mut entry = MaybeUninit::<libc::passwd>::uninit();
