@@ -1,24 +1,21 @@
 // memmap count and memmap find, run as their users run them.
 
-import { spawn, spawnSync } from 'node:child_process'
-import type { ChildProcessByStdio } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, closeSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import test from 'ava'
-import type { ExecutionContext } from 'ava'
 
 import { ourThreads } from './helpers/background.ts'
+import { COMMAND, complains, ended, hasTerminal, memmap, onScreen, says, started, typing } from './helpers/command.ts'
 import { fileWith } from './helpers/files.ts'
 import { Random } from './helpers/random.ts'
 import { asNobody, canBeNobody, hasLongFiles, hasPython, isLinux, isPosix, ROOT } from './helpers/system.ts'
 import { tmpFile, tmpFolder } from './helpers/tmp.ts'
 
-const COMMAND = join(ROOT, 'dist', 'lib', 'cli', 'memmap.js')
 const TIB = 2 ** 40
 const hasGrep = isPosix && spawnSync('grep', ['--version']).status === 0
 
@@ -33,52 +30,8 @@ const withGrep = hasGrep ? test.serial : test.serial.skip
 const asOther = canBeNobody ? test.serial : test.serial.skip
 const onPosix = isPosix ? test.serial : test.serial.skip
 const inHuge = hasLongFiles ? test.serial : test.serial.skip
-const inTerminal = isPosix && hasPython ? test.serial : test.serial.skip
+const inTerminal = hasTerminal ? test.serial : test.serial.skip
 const inTerminalAndHuge = hasPython ? inHuge : test.serial.skip
-
-interface Ended {
-  readonly code: number | null
-  readonly stdout: Buffer
-  readonly stderr: string
-}
-
-type Child = ChildProcessByStdio<null, Readable, Readable>
-
-function started(args: readonly string[]): Child {
-  const env = { ...process.env, NODE_OPTIONS: undefined }
-  return spawn(process.execPath, [COMMAND, ...args], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
-    killSignal: 'SIGKILL',
-  })
-}
-
-async function ended(child: Child): Promise<Ended> {
-  const stdout: Buffer[] = []
-  const stderr: Buffer[] = []
-  child.stdout.on('data', (bytes: Buffer) => stdout.push(bytes))
-  child.stderr.on('data', (bytes: Buffer) => stderr.push(bytes))
-  const [code] = (await once(child, 'close')) as [number | null]
-  return { code, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() }
-}
-
-const memmap = (...args: string[]): Promise<Ended> => ended(started(args))
-
-/** It says just this, and nothing is wrong. */
-function says(t: ExecutionContext, { code, stdout, stderr }: Ended, text: string, expected = 0): void {
-  t.deepEqual({ code, stdout: stdout.toString(), stderr }, { code: expected, stdout: text, stderr: '' })
-}
-
-/** It ends with 2 and one line on stderr for each thing that is wrong. */
-function complains(t: ExecutionContext, { code, stdout, stderr }: Ended, ...wrong: RegExp[]): void {
-  t.is(code, 2)
-  t.is(stdout.toString(), '')
-  const lines = stderr.split('\n')
-  t.is(lines.pop(), '')
-  t.is(lines.length, wrong.length, stderr)
-  for (const [index, line] of lines.entries()) t.regex(line, wrong[index] ?? /^$/)
-}
 
 function occurrences(text: Buffer, word: string): number[] {
   const found: number[] = []
@@ -414,27 +367,6 @@ inHuge('a word in a file of 9 TiB is shown at once with -m (skipped where no fil
   says(t, await memmap('count', '-m', '1', 'ERROR', path), '1\n')
 })
 
-interface Screen {
-  readonly shown: string
-  readonly code: number
-  readonly seconds: number | null
-}
-
-/** Runs it in a terminal, where keys are pressed once there is a percentage. */
-function onScreen(keys: string, ...command: readonly string[]): Promise<Screen> {
-  const script = join(ROOT, '__test__', 'fixtures', 'search', 'terminal.py')
-  return new Promise((resolve, reject) => {
-    const child = spawn('python3', [script, keys, ...command], {
-      env: { ...process.env, NODE_OPTIONS: undefined, TERM: 'xterm' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-      timeout: 60_000,
-    })
-    let answer = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (answer += text))
-    child.on('error', reject).on('close', () => resolve(JSON.parse(answer) as Screen))
-  })
-}
-
 // It looks for what commands a terminal: the escape is what is tested.
 const BAR = /\r\x1b\[K\[[#.]{24}\] \d+ %, [\d.]+ \w+ of [\d.]+ \w+, [\d.]+ \w+\/s/ // eslint-disable-line no-control-regex
 
@@ -451,7 +383,7 @@ inTerminal('on a terminal a bar shows how far it is, and is gone at the end (ski
     [['count', '-i', '-e', 'ERROR', '-e', 'x', path], 'ERROR:1\r\nx:0\r\n'],
     [['find', '(E|R)+OR', path], `${path}:1:ERROR one\r\n`],
   ] as const) {
-    const { shown, code } = await onScreen('-', process.execPath, COMMAND, ...args)
+    const { shown, code } = await onScreen(...args)
     t.regex(shown, BAR)
     t.is(left(shown), rows)
     t.is(code, 0)
@@ -465,7 +397,7 @@ inTerminalAndHuge('Ctrl-C in a terminal, and the bar is gone (skipped without py
     ['count', 'ERROR'],
     ['find', 'ERROR'],
   ]) {
-    const { shown, code, seconds } = await onScreen(String.raw`\x03`, process.execPath, COMMAND, ...args, path)
+    const { shown, code, seconds } = await typing(String.raw`\x03`, '%', ...args, path)
     t.regex(shown, BAR)
     t.regex(left(shown), /^(\^C)?$/)
     t.is(code, 130)
@@ -477,7 +409,7 @@ inTerminal(
   'a terminal is not commanded by what is found; a pipe gets it as it is (skipped without python3)',
   async (t) => {
     const path = fileWith(t, 'x\x1b[31m\x9b\x07é\ty\n')
-    t.is((await onScreen('-', process.execPath, COMMAND, 'find', 'x', path)).shown, `${path}:1:x?[31m??é\ty\r\n`)
+    t.is((await onScreen('find', 'x', path)).shown, `${path}:1:x?[31m??é\ty\r\n`)
     says(t, await memmap('find', 'x', path), `${path}:1:x\x1b[31m\x9b\x07é\ty\n`)
   },
 )

@@ -92,8 +92,8 @@ const collected = new FinalizationRegistry<number>((ring) => native.closeRing(ri
  *
  * Who takes part may be killed at any moment. A record that was not yet whole goes with its producer (see {@link dropped}), and one that was
  * being popped with its consumer: nothing is ever popped twice, or by half. Others find that out after some ten milliseconds
- * of standing in front of it. A producer that is only stopped, in the middle of a push, holds up what was pushed
- * after it.
+ * of standing in front of it; who sleeps there looks every 25 ms (`popSync`, `pushSync`) or 200 ms (`pop`, `push`). A producer that
+ * is only stopped, in the middle of a push, holds up what was pushed after it.
  *
  * Zeroed memory is a fresh, empty ring; every process says the same place and capacity. At most 256 isolates use it at a time.
  *

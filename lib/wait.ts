@@ -28,7 +28,7 @@ const [MOST_NEGATIVE, MOST] = [-(2 ** 31), 2 ** 31 - 1]
 /** As many as there may be. */
 const ALL = 2 ** 31 - 1
 /** A worker that is terminated must come back from the addon first. */
-const LONGEST_BLOCK_MS = 50
+const LONGEST_BLOCK_MS = 25
 /** Timers take no more; a longer wait is begun again. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 const [WOKEN, DIFFERENT] = [0, 1]

@@ -22,7 +22,7 @@ export const PLATFORMS = {
 }
 
 // The binaries are to come below 1.5 MB.
-const MOST = { root: 200_000, binary: 1_750_000 }
+const MOST = { root: 200_000, binary: 1_800_000 }
 const IN_ROOT = [
   /^package\.json$/,
   /^(README|CHANGELOG)\.md$/,

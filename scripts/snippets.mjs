@@ -85,6 +85,7 @@ function recordsOf(...texts) {
 
 /** What the examples find where they run. */
 const FILES = {
+  'accounts.bin': () => Buffer.alloc(4096),
   'access.log': () => logOf(),
   'access.log.1': () => logOf(),
   'core.dump': () => logOf('FATAL'),
@@ -209,5 +210,6 @@ export function makeCommandFolder(folder) {
 export function runCommand({ code }, folder) {
   const env = { ...process.env, NODE_OPTIONS: '', PATH: `${join(folder, 'bin')}:${process.env.PATH}` }
   const { status, stderr } = spawnSync('sh', ['-c', code], { ...quiet, cwd: folder, env })
-  return status === 0 ? '' : `exit code ${status}\n${stderr}`
+  // 1 is an answer, too, if nothing is complained of: nothing found, no locks, a warning.
+  return status === 0 || (status === 1 && stderr === '') ? '' : `exit code ${status}\n${stderr}`
 }

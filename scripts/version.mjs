@@ -4,9 +4,18 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { ROOT } from './steps.mjs'
+import { fail, ROOT } from './steps.mjs'
 
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+
+const changelog = join(ROOT, 'CHANGELOG.md')
+const changes = readFileSync(changelog, 'utf8')
+if (!changes.includes(`\n## [${version}]`)) {
+  const unreleased = /^## \[Unreleased\]\n(?=\n### )/m
+  if (!unreleased.test(changes)) fail(`CHANGELOG.md has nothing under [Unreleased] to become ${version}`)
+  const today = new Date().toISOString().slice(0, 10)
+  writeFileSync(changelog, changes.replace(unreleased, `## [Unreleased]\n\n## [${version}] - ${today}\n`))
+}
 
 const workspace = join(ROOT, 'Cargo.toml')
 const cargo = readFileSync(workspace, 'utf8')
@@ -20,4 +29,4 @@ for (const platform of readdirSync(join(ROOT, 'npm'))) {
 
 const options = { cwd: ROOT, stdio: 'inherit' }
 execFileSync('cargo', ['update', '--workspace', '--offline', '--quiet'], options)
-execFileSync('git', ['add', 'Cargo.toml', 'Cargo.lock', 'npm'], options)
+execFileSync('git', ['add', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md', 'npm'], options)

@@ -2,7 +2,7 @@ import type { ParseArgsConfig } from 'node:util'
 
 import type { Terminal } from './terminal.ts'
 
-/** Exit codes, those of grep. */
+/** Exit codes, those of grep: something was found or shown, nothing was there, … */
 export const FOUND = 0
 export const NOTHING = 1
 export const TROUBLE = 2

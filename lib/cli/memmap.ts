@@ -7,23 +7,37 @@ import { parseArgs } from 'node:util'
 import { Trouble, TROUBLE } from './command.ts'
 import type { Command } from './command.ts'
 import { count } from './count.ts'
+import { doctor } from './doctor.ts'
 import { find } from './find.ts'
+import { locks } from './locks.ts'
+import { maps } from './maps.ts'
+import { residency } from './residency.ts'
+import { shm } from './shm.ts'
 import { Terminal } from './terminal.ts'
 
-const COMMANDS: Readonly<Record<string, Command>> = { count, find }
+const SEARCH = { count, find }
+const DIAGNOSIS = { residency, maps, shm, locks, doctor }
+const COMMANDS: Readonly<Record<string, Command>> = { ...SEARCH, ...DIAGNOSIS }
 const COMMON = {
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const
 
+function lines(commands: Readonly<Record<string, Command>>): string {
+  return Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`).join('\n') // prettier-ignore
+}
+
 function help(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`)
   return `usage: memmap COMMAND …
 
-${lines.join('\n')}
+Search in files of any size:
+${lines(SEARCH)}
 
-\`memmap COMMAND --help\` tells more of each; \`memmap --version\` which memmap this is.
-Exit code: 0 found, 1 nothing found, 2 trouble, 130 ended by Ctrl-C.
+Look at what is there:
+${lines(DIAGNOSIS)}
+
+\`memmap COMMAND --help\` tells more of each; \`memmap --version\` which memmap this is. Each takes --json.
+Exit code: 0 found or shown, 1 nothing there (doctor: a warning), 2 trouble, 130 ended by Ctrl-C.
 `
 }
 

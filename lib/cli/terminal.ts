@@ -3,11 +3,11 @@
 import { once } from 'node:events'
 
 import { FOUND, INTERRUPTED, TROUBLE } from './command.ts'
+import { oneLine, shown, size } from './display.ts'
 
 /** So many bytes of rows go out together; sooner when a report of progress comes. */
 const CHUNK = 64 * 1024
 const BAR = 24
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
 const CLEAR = '\r\x1b[K'
 
 export class Terminal {
@@ -48,6 +48,24 @@ export class Terminal {
   /** A part of a row. */
   text(text: string): Promise<void> | undefined {
     return this.#write(Buffer.from(process.stdout.isTTY ? shown(text) : text))
+  }
+
+  /** Rows made by `display.ts`, with their colours. */
+  async drawn(rows: readonly string[]): Promise<void> {
+    for (const row of rows) await this.#write(Buffer.from(`${row}\n`))
+  }
+
+  /** A question that is answered by yes or no at the terminal; undefined where there is none. Nothing is no. */
+  async asks(question: string): Promise<boolean | undefined> {
+    if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined
+    await this.flush()
+    process.stderr.write(`${question} [y/N] `)
+    const answer = await new Promise<string>((resolve) => {
+      process.stdin.once('data', (bytes: Buffer) => resolve(bytes.toString()))
+      process.stdin.once('end', () => resolve(''))
+    })
+    process.stdin.pause()
+    return /^\s*y(es)?\s*$/i.test(answer)
   }
 
   /** A part of a row, the bytes as they are; to a terminal only what does not command it. */
@@ -100,7 +118,7 @@ export class Terminal {
   #draw(path: string, done: number, total: number, speed: number): void {
     const full = Math.floor((BAR * done) / total)
     const bar = `${'#'.repeat(full)}${'.'.repeat(BAR - full)}`
-    const text = `[${bar}] ${Math.floor((100 * done) / total)} %, ${size(done)} of ${size(total)}, ${size(speed)}/s  ${shown(path).replaceAll('\n', '?')}`
+    const text = `[${bar}] ${Math.floor((100 * done) / total)} %, ${size(done)} of ${size(total)}, ${size(speed)}/s  ${oneLine(path)}`
     // What does not fit into the line would begin another, and stay there.
     process.stderr.write(CLEAR + text.slice(0, (process.stderr.columns || 80) - 1))
     this.#drawn = true
@@ -112,18 +130,6 @@ export class Terminal {
   }
 }
 
-function size(bytes: number): string {
-  let value = bytes
-  let unit = 0
-  for (; value >= 1024 && unit < UNITS.length - 1; unit++) value /= 1024
-  return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`
-}
-
 async function drained(): Promise<void> {
   await once(process.stdout, 'drain')
-}
-
-/** Text as a terminal may have it: control characters would move the cursor or worse. */
-function shown(text: string): string {
-  return text.replaceAll(/(?![\t\n])\p{Cc}/gu, '?')
 }

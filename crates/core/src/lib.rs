@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod advice;
+pub mod diagnosis;
 pub mod error;
 pub mod expression;
 pub mod fault;

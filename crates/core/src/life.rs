@@ -55,6 +55,11 @@ fn key(position: u64, id: u32) -> u64 {
     ((position / SPACING) << ID_BITS) | u64::from(id)
 }
 
+/// Which place in the memory, within [`SPACING`], and which owner the lock of a number is of.
+pub fn place_of(key: u64) -> (u64, u32) {
+    ((key >> ID_BITS) * SPACING, (key & u64::from(NOBODY)) as u32)
+}
+
 /// What tells this memory from all other: to all processes, where owners are not held by the memory's own object. `mark` is a
 /// word of the memory that is for this alone, and 0 in a fresh one: where the system does not tell one piece of shared
 /// memory from another (macOS), a random number is kept there.

@@ -29,10 +29,14 @@ pub struct Opened {
     pub created: bool,
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Whether it is a name that memory can have here.
+pub fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let dots = matches!(name, "." | "..");
-    if (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(allowed) && !dots {
+    (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(allowed) && !matches!(name, "." | "..")
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if is_name(name) {
         return Ok(());
     }
     Err(Error::InvalidName(format!(

@@ -7,6 +7,7 @@
 mod array_buffer;
 mod background;
 mod bytes;
+mod diagnosis;
 mod errors;
 mod event_loop;
 mod fault;

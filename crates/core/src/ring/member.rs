@@ -6,8 +6,8 @@ use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::queue::{about_to_sleep, has_sleepers};
-use super::queue::{Broken, Call, Control, Place, Popped, Pushed, Queue, Seat, Shape, World, CELL};
+use super::layout::{Control, Place, Seat, Shape, CELL};
+use super::queue::{about_to_sleep, has_sleepers, Broken, Call, Popped, Pushed, Queue, World};
 use crate::life::{self, Lives};
 use crate::wait::Word;
 use crate::{Access, Error, Mapping, Protection, Region, Result};

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use memmap2::{MmapOptions, MmapRaw};
 
+use super::linux_proc::meminfo;
 use super::unix::{give_back, lengthen, msync, page_size, write_zeros};
 use super::FileMap;
 use crate::{Access, Error, Result};
@@ -130,12 +131,8 @@ fn refuse_more_than_there_is(file: &File, len: u64) -> Result<()> {
         return Ok(());
     }
     let known = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let bytes = |name: &str| {
-        let line = known.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map(|kib| kib * 1024)
-    };
-    match bytes("MemAvailable") {
-        Some(available) if len > available + bytes("SwapFree").unwrap_or(0) => {
+    match meminfo(&known, "MemAvailable") {
+        Some(available) if len > available + meminfo(&known, "SwapFree").unwrap_or(0) => {
             Err(Error::raw("fallocate", libc::ENOMEM)
                 .advise(format!("{len} bytes of memory were to be allocated, and {available} are available")))
         }

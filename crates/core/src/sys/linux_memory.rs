@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
+use super::linux_proc::{hex, meminfo};
 use super::linux_wait::waits_together;
 use super::posix_memory::{lock, open_shm, set_mode, touch, unpin, Memory};
 use super::FileMap;
@@ -15,7 +16,7 @@ use crate::region::Sizing;
 use crate::{Access, Error, Result};
 
 /// Where named memory lies.
-const SHM: &str = "/dev/shm";
+pub(super) const SHM: &str = "/dev/shm";
 /// Lengths are kept to the byte.
 pub const NAMED_LENGTHS_ARE_EXACT: bool = true;
 /// What opening a name takes besides: anybody may put a link or a pipe in the way, to be followed or waited on.
@@ -196,8 +197,8 @@ pub(super) fn may_write(file: &File) -> bool {
 
 /// Bytes this process has pinned.
 pub(super) fn pinned_now() -> u64 {
-    let kib = status("VmLck:").and_then(|value| value.strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kib.map_or(0, |kib| kib * 1024)
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    meminfo(&status, "VmLck").unwrap_or(0)
 }
 
 /// Whether `RLIMIT_MEMLOCK` is no limit to this process.
@@ -206,15 +207,9 @@ pub(super) fn pinned_now() -> u64 {
 /// - [capabilities(7)](https://man7.org/linux/man-pages/man7/capabilities.7.html), `CAP_IPC_LOCK`
 pub(super) fn pins_without_limit() -> bool {
     const CAP_IPC_LOCK: u32 = 14;
-    status("CapEff:")
-        .and_then(|value| u64::from_str_radix(&value, 16).ok())
-        .is_some_and(|set| set >> CAP_IPC_LOCK & 1 == 1)
-}
-
-/// What the system says of this process.
-fn status(name: &str) -> Option<String> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:")).and_then(|set| hex(set.trim()));
+    set.is_some_and(|set| set >> CAP_IPC_LOCK & 1 == 1)
 }
 
 /// Bytes left for shared memory.

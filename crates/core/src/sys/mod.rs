@@ -3,17 +3,23 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod linux_diagnosis;
+#[cfg(target_os = "linux")]
 mod linux_life;
 #[cfg(target_os = "linux")]
 mod linux_locks;
 #[cfg(target_os = "linux")]
 mod linux_memory;
 #[cfg(target_os = "linux")]
+mod linux_proc;
+#[cfg(target_os = "linux")]
 mod linux_wait;
 #[cfg(target_os = "linux")]
 mod linux_wait_ring;
 #[cfg(target_os = "linux")]
 pub use linux::*;
+#[cfg(target_os = "linux")]
+pub use linux_diagnosis::*;
 #[cfg(target_os = "linux")]
 pub use linux_life::*;
 #[cfg(target_os = "linux")]
@@ -26,6 +32,8 @@ pub use linux_wait::*;
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
+mod macos_diagnosis;
+#[cfg(target_os = "macos")]
 mod macos_life;
 #[cfg(target_os = "macos")]
 mod macos_memory;
@@ -33,6 +41,8 @@ mod macos_memory;
 mod macos_wait;
 #[cfg(target_os = "macos")]
 pub use macos::*;
+#[cfg(target_os = "macos")]
+pub use macos_diagnosis::*;
 #[cfg(target_os = "macos")]
 pub use macos_life::*;
 #[cfg(target_os = "macos")]
@@ -58,6 +68,8 @@ mod signal;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+mod unix_diagnosis;
+#[cfg(unix)]
 mod unix_life;
 #[cfg(unix)]
 mod unix_locks;
@@ -73,6 +85,8 @@ pub use unix_locks::*;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+mod windows_diagnosis;
+#[cfg(windows)]
 mod windows_faults;
 #[cfg(windows)]
 mod windows_life;
@@ -84,6 +98,8 @@ mod windows_memory;
 mod windows_wait;
 #[cfg(windows)]
 pub use windows::*;
+#[cfg(windows)]
+pub use windows_diagnosis::*;
 #[cfg(windows)]
 pub use windows_faults::*;
 #[cfg(windows)]

@@ -72,6 +72,7 @@ errno_table! {
     EPERM: "operation not permitted",
     EROFS: "read-only file system",
     ESPIPE: "invalid seek",
+    ESRCH: "no such process",
     ESTALE: "stale file handle",
     ETXTBSY: "text file is busy",
     EXDEV: "cross-device link not permitted",
