@@ -1,3 +1,13 @@
+/**
+ * Memory-mapped files, shared memory and file-range locks.
+ *
+ * Begin with {@link MmapFile} for files, {@link SharedMemory} for memory that processes and workers share, {@link FileLock} for locks.
+ * What regions of every kind can do stands at {@link Region}, and at each of them again. What goes wrong is an error with a `code`: the
+ * page of error codes says for each what it means and what to do.
+ *
+ * @module memmap
+ */
+
 export { MmapFile } from './lib/mmap-file.ts'
 export { SharedMemory } from './lib/shared-memory.ts'
 export { PrivateMemory } from './lib/private-memory.ts'
@@ -20,8 +30,9 @@ export type { Into } from './lib/ring.ts'
 export type { NameOptions } from './lib/shared-memory.ts'
 export type { AllocateOptions } from './lib/private-memory.ts'
 export type { Fault, FaultCause, FaultMessage } from './lib/faults.ts'
-export type { Advice } from './lib/region.ts'
+export type { Advice, ViewConstructor } from './lib/region.ts'
 export type { WaitResult } from './lib/wait.ts'
+export type { Protection } from './lib/memory.ts'
 export type { RegionHandle } from './lib/region-handle.ts'
 export type { MappingInfo } from './lib/mappings.ts'
 export type { Capabilities, Limits } from './lib/limits.ts'

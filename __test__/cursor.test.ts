@@ -4,7 +4,7 @@ import { readFileSync, truncateSync } from 'node:fs'
 
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import type { Cursor } from 'memmap'
+import type { Cursor, Region } from 'memmap'
 
 import { codeOf, fileWith, opened, regionWith } from './helpers/files.ts'
 import { Random } from './helpers/random.ts'
@@ -161,6 +161,22 @@ for (const [length, offset, steps] of [
 test('a cursor has the whole read and write family without the offset', (t) => {
   const cursor = regionWith(t, 'x').cursor()
   for (const { name } of [...READERS, ...WRITERS]) t.is(typeof Reflect.get(cursor, name), 'function', name)
+})
+
+/** What the typings of a cursor lack of that. */
+type Untyped = Exclude<Extract<keyof Region, `read${string}` | `write${string}`>, keyof Cursor>
+
+test('the typings of a cursor have it too', (t) => {
+  const complete: [Untyped] extends [never] ? true : Untyped = true
+  t.true(complete)
+  const cursor = regionWith(t, Buffer.alloc(16), { access: 'write' }).cursor()
+  const nothing: void = cursor.writeUInt16LE(0x0102)
+  t.is(nothing, undefined)
+  cursor.writeIntBE(-1, 3)
+  cursor.seek(0)
+  const number: number = cursor.readUint16BE()
+  t.is(number, 0x0201)
+  t.is(cursor.readIntBE(3), -1)
 })
 
 test('each reader moves the cursor on by what it read, each writer by what it wrote', (t) => {

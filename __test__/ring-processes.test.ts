@@ -135,6 +135,6 @@ test.serial('who sleeps is woken from another process, and not only by the clock
   t.deepEqual(await ended, [0, null])
   times.sort((a, b) => a - b)
   t.log(`there and back: p50 ${times[50]?.toFixed(2)} ms, max ${times[99]?.toFixed(2)} ms`)
-  // By the clock alone it would be 50 ms there, and as many back.
-  t.true((times[50] ?? Infinity) < 40)
+  // By the clock alone it would be up to 25 ms there, and 200 back.
+  t.true((times[50] ?? Infinity) < 100)
 })

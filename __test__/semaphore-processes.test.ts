@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
@@ -99,35 +100,73 @@ test('one that is stopped keeps its permits', async (t) => {
   t.is(new Semaphore(memory, 0, 1).recover(), 1)
 })
 
-const KILLS = trials(6, 500)
+const KILLS = trials(12, 600)
+/** The sequence, on which who finds nothing sleeps; its lowest bit: somebody may. */
+const [SEQUENCE, SLEEPERS] = [16, 1]
 
-test.serial(`processes are killed at any moment, waiting or idle, ${KILLS} times: the counts stay exact`, async (t) => {
-  const random = new Random(t)
-  const name = freeName(t)
-  const memory = kept(t, SharedMemory.create(name, 8192))
-  const semaphore = new Semaphore(memory, 0, 3)
-  const idle = await holder(t, name, 3)
-  await idle.says('take')
-  let [held, recovered] = [0, 0]
-  for (let kill = 0; kill < KILLS; kill++) {
-    // They meet nobody, and begin at once.
-    const child = spawn(process.execPath, [program('sections'), name, '3', '0', '1000000000'], { stdio: 'ignore' })
-    const exited = new Promise((resolve) => child.once('exit', resolve))
-    const begun = performance.now()
-    const meeting = memory.readInt32LE(1024 * 4)
-    while (memory.readInt32LE(1024 * 4) === meeting && performance.now() - begun < 20_000) await sleep(1)
-    await sleep(random.integer(0, 10))
-    child.kill('SIGKILL')
-    await exited
-    const now = taken(memory)
-    if (now !== 1 && now !== 2) t.fail(`${now} are taken, by one that is idle and one that is dead`)
-    held += now - 1
-    const back = semaphore.recover()
-    recovered += back
-    if (taken(memory) !== 1 || back !== now - 1) t.fail(`${back} came back of ${now - 1}`)
-  }
-  t.log(`${held} of ${KILLS} died with a permit`)
-  t.is(recovered, held)
-  t.is(await idle.says('release 1'), 'released')
-  t.true(semaphore.tryAcquire() && semaphore.tryAcquire() && semaphore.tryAcquire())
-})
+/** One that takes and gives back without an end. */
+async function busy(name: string, memory: Region): Promise<ChildProcess> {
+  const meeting = memory.readInt32LE(1024 * 4)
+  // They meet nobody, and begin at once.
+  const child = spawn(process.execPath, [program('sections'), name, '3', '0', '1000000000'], { stdio: 'ignore' })
+  const begun = performance.now()
+  while (memory.readInt32LE(1024 * 4) === meeting && performance.now() - begun < 20_000) await sleep(1)
+  return child
+}
+
+test.serial(
+  `processes are killed ${KILLS} times, at work, idle with permits and waiting for one: the counts stay exact`,
+  async (t) => {
+    const random = new Random(t)
+    const name = freeName(t)
+    const memory = kept(t, SharedMemory.create(name, 8192))
+    const semaphore = new Semaphore(memory, 0, 3)
+    const living = await holder(t, name, 3)
+    await living.says('take')
+    /** How many of each kind had permits. */
+    const held = { work: 0, idle: 0, waiting: 0 }
+    let slept = 0
+    for (let kill = 0; kill < KILLS; kill++) {
+      const way = (['work', 'idle', 'waiting'] as const)[kill % 3] ?? 'work'
+      let child: ChildProcess
+      /** What this process has, and what the dead one can have had. */
+      let [mine, least, most] = [0, 0, 1]
+      if (way === 'work') {
+        child = await busy(name, memory)
+        await sleep(random.integer(0, 10))
+      } else if (way === 'idle') {
+        const talker = await holder(t, name, 3)
+        child = talker.child
+        least = most = random.integer(0, 2)
+        for (let left = most; left > 0; left--) t.is(await talker.says('take'), 'taken')
+      } else {
+        const talker = await holder(t, name, 3)
+        child = talker.child
+        t.true(semaphore.tryAcquire() && semaphore.tryAcquire())
+        memory.writeUInt32LE(memory.readUInt32LE(SEQUENCE) & ~SLEEPERS, SEQUENCE)
+        void talker.says(random.next() < 0.5 ? 'take' : 'wait')
+        const begun = performance.now()
+        while ((memory.readUInt32LE(SEQUENCE) & SLEEPERS) === 0 && performance.now() - begun < 20_000) await sleep(1)
+        slept += memory.readUInt32LE(SEQUENCE) & SLEEPERS
+        await sleep(random.integer(0, 3))
+        // Often killed just when it is woken.
+        most = random.next() < 0.7 ? 1 : 0
+        mine = 2 - most
+        if (most === 1) semaphore.release()
+      }
+      const exited = new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGKILL')
+      await exited
+      const back = taken(memory) - 1 - mine
+      if (back < least || back > most) t.fail(`${back} are taken by one that was killed, ${way}`)
+      t.is(semaphore.recover(), back)
+      if (mine > 0) semaphore.release(mine)
+      t.is(taken(memory), 1)
+      held[way] += back
+    }
+    t.log(`permits that the dead had: ${JSON.stringify(held)}`)
+    t.is(slept, KILLS / 3)
+    t.is(await living.says('release 1'), 'released')
+    t.true(semaphore.tryAcquire() && semaphore.tryAcquire() && semaphore.tryAcquire())
+  },
+)

@@ -1,20 +1,25 @@
 // Waiting for words and calling who waits, inside of one process: arguments, results, and what ends a wait.
 
 import { truncateSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 import test from 'ava'
 import { capabilities, MmapFile, PrivateMemory, SharedMemory } from 'memmap'
 import type { Region } from 'memmap'
 
+import { isInteger, isNumber, isOptions, LENGTH, optional, TYPED, VALUES } from './helpers/bad-values.ts'
 import { ending, runChild, WELL } from './helpers/child.ts'
 import { codeOf, fileWith, opened } from './helpers/files.ts'
 import { eventually, outcome, soFar } from './helpers/lockers.ts'
 import { kept } from './helpers/shared.ts'
-import { isLinux, isPosix } from './helpers/system.ts'
+import { hasPython, isLinux, isPosix } from './helpers/system.ts'
 import { countsCalls } from './helpers/waits.ts'
 
 const onPosix = isPosix ? test : test.skip
+const withPython = isLinux && hasPython ? test : test.skip
 const whereCallsCount = countsCalls ? test : test.skip
+
+const isPlace = (value: unknown): boolean => isInteger(0, LENGTH - 4)(value) && Number(value) % 4 === 0
 
 /** Stores, then calls: what ends every wait, everywhere. */
 function change(region: Region, offset: number): void {
@@ -116,6 +121,45 @@ test('what nobody else has, what lies outside and what is no word is refused', a
   )
 })
 
+test('values that no wait was made for are refused, and the memory stays as it is', async (t) => {
+  const memory = kept(t, SharedMemory.anonymous(LENGTH))
+  const before = memory.slice()
+  const isWord = isInteger(-(2 ** 31), 2 ** 31 - 1)
+  const isCount = optional((value) => isInteger(0, 2 ** 53 - 1)(value) || value === Infinity)
+  const timeout = optional((value) => isNumber(value) && Number(value) >= 0)
+  const signal = optional((value) => value instanceof AbortSignal)
+  const refused = async (said: string, fine: boolean, call: () => unknown): Promise<void> => {
+    let code: unknown
+    try {
+      await call()
+    } catch (error) {
+      code = Reflect.get(error as Error, 'code')
+    }
+    if (fine ? code !== undefined : !TYPED.has(String(code))) t.fail(`${said}: ${String(code)}`)
+  }
+  const at0 = { timeout: 0 }
+  for (const [label, make] of VALUES) {
+    const value = make()
+    for (const form of ['wait', 'waitAsync'] as const) {
+      await refused(`${form}(${label}, 0)`, isPlace(value), () => memory[form](make() as number, 0, at0))
+      await refused(`${form}(0, ${label})`, isWord(value), () => memory[form](0, make() as number, at0))
+      // The word is another one: a wait without an end ends.
+      const keys = form === 'wait' ? { timeout } : { timeout, signal }
+      await refused(`${form}(0, 1, ${label})`, isOptions(keys)(value), () => memory[form](0, 1, make() as object))
+      await refused(`${form}(0, 1, { timeout: ${label} })`, timeout(value), () =>
+        memory[form](0, 1, { timeout: make() as number }),
+      )
+    }
+    const given = (): AbortSignal => make() as AbortSignal
+    await refused(`waitAsync(0, 1, { signal: ${label} })`, signal(value), () =>
+      memory.waitAsync(0, 1, { signal: given() }),
+    )
+    await refused(`notify(${label})`, isPlace(value), () => memory.notify(make() as number))
+    await refused(`notify(0, ${label})`, isCount(value), () => memory.notify(0, make() as number))
+  }
+  t.deepEqual(memory.slice(), before)
+})
+
 test('a region opened for reading waits for what another one of the file writes, and may call', async (t) => {
   const path = fileWith(t, Buffer.alloc(20_000))
   const [reads, writes] = [opened(t, path), opened(t, path, { access: 'write' })]
@@ -191,14 +235,41 @@ test('a wait keeps the process alive, until it ends', async (t) => {
   t.is(stdout, 'timed-out\n')
 })
 
-const WAYS = isLinux ? ['own', 'ring', 'vector', 'looking'] : ['ring']
+/** What every way comes to: fixtures/waits/ways.mjs. */
+const ENDS = { oneWord: 1000, ofWorker: 'ok', manyWords: 1000, rounds: 500, aborted: 500, others: 500 }
 
-for (const way of WAYS) {
-  test(`no wait is missed where its word changes, by the way '${way}'`, async (t) => {
+/** Each way, and how many threads it takes for all waits of all isolates. */
+const WAYS: Readonly<Record<string, number>> = isLinux
+  ? { own: countsCalls ? 0 : 1, ring: 1, vector: 1, looking: 1 }
+  : { ring: 0 }
+
+for (const [way, threads] of Object.entries(WAYS)) {
+  test(`no wait is missed where its word changes, and one thread is enough, by the way '${way}'`, async (t) => {
     const result = await runChild('waits/ways.mjs', [], { env: { MEMMAP_WAITER: way } })
     t.deepEqual(ending(result), WELL)
-    t.deepEqual(JSON.parse(result.stdout), { oneWord: 1000, manyWords: 1000, rounds: 500, aborted: 500, others: 500 })
+    t.deepEqual(JSON.parse(result.stdout), { threads, ...ENDS })
   })
+}
+
+const [EPERM, ENOSYS] = [1, 38]
+/** Numbers of calls, the same on all processors. */
+const [IO_URING_SETUP, FUTEX_WAITV] = [425, 449]
+/** What a kernel may refuse: as containers do, or an old one. */
+const REFUSALS: Readonly<Record<string, readonly string[]>> = {
+  io_uring: [`${IO_URING_SETUP}:${EPERM}`],
+  'io_uring and futex_waitv': [`${IO_URING_SETUP}:${ENOSYS}`, `${FUTEX_WAITV}:${ENOSYS}`],
+}
+
+for (const [what, calls] of Object.entries(REFUSALS)) {
+  withPython(
+    `where the kernel refuses ${what}, one thread does for all waits, and none is missed (Linux)`,
+    async (t) => {
+      const forbid = fileURLToPath(new URL('fixtures/waits/forbid.py', import.meta.url))
+      const result = await runChild('waits/ways.mjs', [], { under: ['python3', forbid, ...calls, '--'] })
+      t.deepEqual(ending(result), WELL)
+      t.deepEqual(JSON.parse(result.stdout), { threads: 1, ...ENDS })
+    },
+  )
 }
 
 test('capabilities tell how one waits', (t) => {

@@ -20,7 +20,7 @@ const [way = '', size = '', records = '', name = ''] = isMainThread
   ? process.argv.slice(2)
   : (workerData as readonly string[])
 
-if (way === 'ring') {
+if (way.startsWith('ring')) {
   const memory = SharedMemory.open(name)
   const [capacity, short] = [2 ** 22, 4096]
   const ring = new Ring(memory, 0, capacity)
@@ -28,7 +28,8 @@ if (way === 'ring') {
   const count = counting(Number(records), (bytes) => back.pushSync(String(bytes)))
   // Looking at options takes longer than memory for a short record.
   const options = Number(size) > short ? { into: Buffer.allocUnsafeSlow(Number(size)) } : undefined
-  for (let record = ring.popSync(options); record !== null; record = ring.popSync(options)) count(record.length)
+  if (way === 'ring awaited') for await (const record of ring) count(record.length)
+  else for (let record = ring.popSync(options); record !== null; record = ring.popSync(options)) count(record.length)
   memory.close()
 } else if (way === 'send') {
   const count = counting(Number(records), (bytes) => process.send?.(bytes))

@@ -33,18 +33,23 @@ interface Way {
 
 const wordsOf = (way: string, { bytes, records }: Size): string[] => [way, String(bytes), String(records)]
 
-function throughRing(size: Size): Way {
-  const name = `mm-ring-${process.pid}-${size.bytes}`
+/** Both ends stand still where they wait (`pushSync`, `popSync`), or neither does (`push`, `for await`). */
+function throughRing(size: Size, way: 'ring' | 'ring awaited'): Way {
+  const name = `mm-ring-${process.pid}-${size.bytes}-${way.length}`
   const back = Ring.byteLengthFor(CAPACITY)
   const memory = SharedMemory.create(name, back + Ring.byteLengthFor(SHORT), { unlinkOnClose: true })
   const [ring, answers] = [new Ring(memory, 0, CAPACITY), new Ring(memory, back, SHORT)]
-  spawn(process.execPath, [...EXEC, PARTNER, ...wordsOf('ring', size), name], { stdio: 'inherit' })
+  spawn(process.execPath, [...EXEC, PARTNER, ...wordsOf(way, size), name], { stdio: 'inherit' })
   const record = Buffer.alloc(size.bytes, 'record')
   return {
     run: () =>
       timedAsync(size.records, async () => {
-        for (let at = 0; at < size.records; at++) ring.pushSync(record)
-        return String(answers.popSync())
+        if (way === 'ring') {
+          for (let at = 0; at < size.records; at++) ring.pushSync(record)
+          return String(answers.popSync())
+        }
+        for (let at = 0; at < size.records; at++) await ring.push(record)
+        return String(await answers.pop())
       }),
     end() {
       ring.end()
@@ -107,7 +112,7 @@ function byPostMessage(size: Size): Way {
 
 await group('ring', async ({ row }) => {
   for (const size of SIZES) {
-    const ours = throughRing(size)
+    const ours = throughRing(size, 'ring')
     const peers: readonly (readonly [string, () => Way | Promise<Way>])[] = [
       ['process.send', () => bySend(size, 'json')],
       ['process.send, advanced', () => bySend(size, 'advanced')],
@@ -127,6 +132,17 @@ await group('ring', async ({ row }) => {
       await row(base)
       await peer.end()
     }
+    const awaited = throughRing(size, 'ring awaited')
+    const sent = await bySend(size, 'json')
+    await row({
+      what: `${size.shown}, push + for await (Node: process.send)`,
+      ours: awaited.run,
+      node: sent.run,
+      target: beside('node'),
+      bound: size.bytes === 64 ? 'promises' : 'copies',
+    })
+    await sent.end()
+    awaited.end()
     if (size.bytes > 4096) {
       await row({
         what: `a record of ${size.shown} (limit: two copies, one thread)`,

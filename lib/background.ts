@@ -8,7 +8,20 @@ import * as args from './arguments.ts'
 import { regionClosed, invalidArgType } from './errors.ts'
 import type { Memory } from './memory.ts'
 
-/** How work in the background is done. */
+/**
+ * How work in the background is done: searches and scans with `for await`.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { Background } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const gently: Background = { threads: 1, signal: AbortSignal.timeout(60_000) }
+ * console.log(await log.countAsync('ERROR', gently)) // → 2500
+ * ```
+ */
 export interface Background {
   /** Ends it: the promise rejects with the signal's reason. */
   signal?: AbortSignal | undefined

@@ -74,7 +74,9 @@ export function regionReadOnly(access: Access, protection: string): Error & Code
 
 export function staleHandle(): Error & CodedError {
   return coded(
-    new Error('The handle is stale: the region it stands for was closed, or is of another process'),
+    new Error(
+      'The handle is stale: the region it stands for was closed, or is of another process; keep it open, and share it again',
+    ),
     'ERR_REGION_CLOSED',
   )
 }
@@ -98,15 +100,20 @@ export function lockOverlap(): Error & CodedError {
 
 export function lockTimeout(where: string, timeout: number): Error & CodedError {
   return coded(
-    new Error(`The lock of ${where} was not free within ${timeout} ms: somebody else has it`),
+    new Error(
+      `The lock of ${where} was not free within ${timeout} ms: somebody else has it; wait longer, or try again later`,
+    ),
     'ERR_LOCK_TIMEOUT',
   )
 }
 
 export function ringTimeout(what: string, timeout: number): Error & CodedError {
-  return coded(new Error(`The ring ${what} within ${timeout} ms`), 'ERR_RING_TIMEOUT')
+  return coded(new Error(`The ring ${what} within ${timeout} ms; wait longer, or try again later`), 'ERR_RING_TIMEOUT')
 }
 
 export function ringEnded(): Error & CodedError {
-  return coded(new Error('The ring has ended: nothing is pushed any more'), 'ERR_RING_ENDED')
+  return coded(
+    new Error('The ring has ended: nothing is pushed any more; a new one needs memory of its own, or zeros'),
+    'ERR_RING_ENDED',
+  )
 }

@@ -5,25 +5,77 @@ import { isMainThread } from 'node:worker_threads'
 
 import * as native from '#binding'
 
-/** Why a page could not be supplied: the file became shorter, the disk was full, or reading failed. */
+/**
+ * Why a page could not be supplied: the file became shorter, the disk was full, or reading failed.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import type { FaultCause } from 'memmap'
+ *
+ * const advice: Record<FaultCause, string> = {
+ *   truncated: 'refresh() maps what is left',
+ *   'no-space': 'make room, then refresh()',
+ *   io: 'look at the disk',
+ * }
+ * console.log(advice.truncated)
+ * ```
+ */
 export type FaultCause = 'truncated' | 'no-space' | 'io'
 
-/** The first page of a region that the system could not supply. */
+/**
+ * The first page of a region that the system could not supply: see {@link Region.fault}.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { truncateSync } from 'node:fs'
+ * import { MmapFile } from 'memmap'
+ *
+ * using file = MmapFile.open('data.bin')
+ * // Windows does not let a file be cut off that is mapped.
+ * if (process.platform !== 'win32') {
+ *   truncateSync('data.bin', 0)
+ *   try {
+ *     file.slice()
+ *   } catch {
+ *     console.log(file.fault?.cause, file.fault?.offset) // truncated 0
+ *   }
+ * }
+ * ```
+ */
 export interface Fault {
   /** Byte in the region that was missed. */
   readonly offset: number
   /** Bytes from there on that read as zeros since. */
   readonly byteLength: number
+  /** Why, as far as the system tells. */
   readonly cause: FaultCause
+  /** When it was noticed. */
   readonly at: Date
 }
 
-/** What the channel `memmap:fault` of `node:diagnostics_channel` gets, once for a region that has faulted. */
+/**
+ * What the channel `memmap:fault` of `node:diagnostics_channel` gets, once for a region that has faulted.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { subscribe } from 'node:diagnostics_channel'
+ * import type { FaultMessage } from 'memmap'
+ *
+ * subscribe('memmap:fault', (message) => {
+ *   const { path, fault } = message as FaultMessage
+ *   console.error(`${path}: ${fault.cause} at ${fault.offset}`)
+ * })
+ * ```
+ */
 export interface FaultMessage {
   /** The class of the region. */
   readonly kind: string
   /** Its path or name; none where it has none. */
   readonly path: string | undefined
+  /** What {@link Region.fault} says. */
   readonly fault: Fault
 }
 

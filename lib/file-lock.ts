@@ -15,7 +15,18 @@ import { releaseWhenCollected, released, WATCHED } from './forgotten-locks.ts'
 import type { Watched } from './forgotten-locks.ts'
 import type { Memory } from './memory.ts'
 
-/** What is locked, and with whom one shares it. */
+/**
+ * What is locked, and with whom one shares it: for {@link FileLock.acquire}.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { FileLock } from 'memmap'
+ *
+ * using reader = FileLock.acquireSync('data.bin', { mode: 'shared', start: 0, end: 4096 })
+ * console.log(reader.start, reader.end) // → 0 4096
+ * ```
+ */
 export interface LockOptions {
   /** Whom it keeps out: `'exclusive'` everybody, `'shared'` those who want it exclusive. Default `'exclusive'`. */
   mode?: 'shared' | 'exclusive' | undefined
@@ -29,7 +40,20 @@ export interface LockOptions {
   create?: boolean | undefined
 }
 
-/** How long one waits. */
+/**
+ * How long one waits: for a lock, a mutex, a permit, a record or a word.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { Ring, SharedMemory } from 'memmap'
+ * import type { Waiting } from 'memmap'
+ *
+ * using memory = SharedMemory.anonymous(Ring.byteLengthFor(4096))
+ * const briefly: Waiting = { timeout: 10 }
+ * await new Ring(memory, 0, 4096).pop(briefly).catch((error) => console.log(error.code)) // → ERR_RING_TIMEOUT
+ * ```
+ */
 export interface Waiting {
   /** Milliseconds; default: for ever. 0 asks once. */
   timeout?: number | undefined
@@ -99,6 +123,7 @@ interface Request {
  * Java), and nobody else. Windows: also ordinary reads and writes of the range through other handles fail, also those of
  * `fs` in this process; mapped views do not.
  *
+ * @group Locking files
  * @example
  * ```ts
  * import { FileLock } from 'memmap'
@@ -151,12 +176,31 @@ export class FileLock implements Disposable {
    *
    * @throws as {@link FileLock.acquire}; without a `timeout` also `ERR_LOCK_OVERLAP` where this thread has the lock itself,
    * and `EDEADLK` where all who have it stand still and wait for one of this thread's.
+   * @example
+   * ```ts
+   * import { FileLock } from 'memmap'
+   *
+   * using lock = FileLock.acquireSync('job.lock', { create: true, timeout: 1000 })
+   * console.log(lock.mode) // → exclusive
+   * ```
    */
   static acquireSync(file: PathLike | number | FileHandle, options?: LockOptions & Pick<Waiting, 'timeout'>): FileLock {
     return FileLock[ACQUIRE_SYNC](sourceOf(file), options)
   }
 
-  /** As {@link FileLock.acquire}, but does not wait: `null` if somebody has it. */
+  /**
+   * As {@link FileLock.acquire}, but does not wait: `null` if somebody has it.
+   *
+   * @throws as {@link FileLock.acquire}, but for a timeout.
+   * @example
+   * ```ts
+   * import { FileLock } from 'memmap'
+   *
+   * const lock = FileLock.tryAcquire('job.lock', { create: true })
+   * if (lock === null) console.log('somebody else runs the job')
+   * lock?.release()
+   * ```
+   */
   static tryAcquire(file: PathLike | number | FileHandle, options?: LockOptions): FileLock | null {
     return FileLock[TRY_ACQUIRE](sourceOf(file), options)
   }
@@ -199,7 +243,7 @@ export class FileLock implements Disposable {
     return id === 0 ? null : new FileLock(OURS, id, request)
   }
 
-  /** Whom it keeps out now. */
+  /** Whom it keeps out now: `'exclusive'` everybody, `'shared'` those who want it exclusive. */
   get mode(): 'shared' | 'exclusive' {
     return this.#mode
   }
@@ -214,7 +258,7 @@ export class FileLock implements Disposable {
     return this.#request.end
   }
 
-  /** Whether `release` was called. */
+  /** Whether `release` was called. Never throws. */
   get released(): boolean {
     return this.#released
   }
@@ -231,13 +275,32 @@ export class FileLock implements Disposable {
    * Makes an exclusive lock a shared one, in place: nobody gets it in between. A shared one stays as it is.
    *
    * @throws `ERR_INVALID_STATE` once released; `EBADF` where the descriptor is for writing only.
+   * @example
+   * ```ts
+   * import { FileLock } from 'memmap'
+   *
+   * using lock = FileLock.acquireSync('job.lock', { create: true })
+   * lock.downgrade() // what was written may be read by others, and changed by nobody
+   * console.log(lock.mode) // → shared
+   * ```
    */
   downgrade(): void {
     native.downgradeLock(this.#id)
     this.#mode = 'shared'
   }
 
-  /** Lets others have it. Calling it again does nothing. */
+  /**
+   * Lets others have it. Calling it again does nothing. One that is forgotten is released when it is collected, with a warning.
+   *
+   * @example
+   * ```ts
+   * import { FileLock } from 'memmap'
+   *
+   * const lock = await FileLock.acquire('job.lock', { create: true })
+   * lock.release()
+   * console.log(lock.released) // → true
+   * ```
+   */
   release(): void {
     if (this.#released) return
     this.#released = true
@@ -250,7 +313,17 @@ export class FileLock implements Disposable {
     }
   }
 
-  /** As `release`: for `using lock = await FileLock.acquire(…)`. */
+  /**
+   * As {@link release}: for `using lock = await FileLock.acquire(…)`, in TypeScript and from Node 24 on.
+   *
+   * @example
+   * ```ts
+   * import { FileLock } from 'memmap'
+   *
+   * using lock = await FileLock.acquire('job.lock', { create: true })
+   * console.log(lock.released) // → false
+   * ```
+   */
   [Symbol.dispose](): void {
     this.release()
   }

@@ -1,6 +1,18 @@
 import * as native from '#binding'
 
-/** What the system allows this process. */
+/**
+ * What the system allows this process: see {@link limits}.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { limits } from 'memmap'
+ * import type { Limits } from 'memmap'
+ *
+ * const { pageSize, pinnable }: Limits = limits()
+ * console.log(Math.floor(pinnable / pageSize), 'pages may be pinned')
+ * ```
+ */
 export interface Limits {
   /** Bytes in a page. */
   readonly pageSize: number
@@ -17,6 +29,7 @@ export interface Limits {
 /**
  * What the system allows this process, now.
  *
+ * @group About this process
  * @example
  * ```ts
  * import { limits } from 'memmap'
@@ -28,12 +41,27 @@ export function limits(): Limits {
   return native.limits()
 }
 
-/** How well each feature is supported: by a call of the system's own, by other means, or not at all. */
+/**
+ * How well each feature is supported: by a call of the system's own, by other means, or not at all. The same features everywhere:
+ * `windowsOfReadRegions`, `faultGuard`, `namedSharedMemory`, `exactNamedLengths`, `namedResize`, `descriptorOfSharedMemory`,
+ * `sealedSharedMemory`, `allocateOnExtend`, `resizeMappedFile`, `fileLocks`, `lockWaits`, `wait`, `waitAsync`, `advise`,
+ * `prefetch`, `residency`, `pin`, `protect`, `leaveOutOfCoreDumps`, `mapCount` and `sharedArrayBuffer`.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { capabilities } from 'memmap'
+ *
+ * const absent = Object.entries(capabilities()).filter(([, support]) => support === 'absent')
+ * console.log('not here:', absent.map(([feature]) => feature).join(', '))
+ * ```
+ */
 export type Capabilities = Readonly<Record<string, 'native' | 'emulated' | 'absent'>>
 
 /**
  * What this system and this runtime can do, by feature.
  *
+ * @group About this process
  * @example
  * ```ts
  * import { capabilities } from 'memmap'

@@ -29,7 +29,23 @@ const FastBuffer = Reflect.get(Buffer, Symbol.species) as new (
   length: number,
 ) => NonSharedBuffer
 
-/** What `lines` takes beside an encoding. */
+/**
+ * What {@link Region.lines} takes beside an encoding.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { Lines } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const lastFirst: Lines = { reverse: true, partial: false }
+ * for (const line of log.lines({ ...lastFirst, encoding: 'utf8' })) {
+ *   console.log(line) // → 4999 POST /y 500 user=eve ERROR
+ *   break
+ * }
+ * ```
+ */
 export interface Lines extends Range {
   /** Whether a last line without its end is given too; default true. False for a file that is still being written. */
   partial?: boolean | undefined

@@ -1,6 +1,19 @@
 import * as native from '#binding'
 
-/** One live mapping of this process. */
+/**
+ * One live mapping of this process, as {@link mappings} tells of it.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { mappings, MmapFile } from 'memmap'
+ * import type { MappingInfo } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const mapped: MappingInfo | undefined = mappings().at(-1)
+ * console.log(mapped?.kind, mapped?.byteLength === log.byteLength) // → MmapFile true
+ * ```
+ */
 export interface MappingInfo {
   /** The class of its region. */
   readonly kind: string
@@ -17,6 +30,7 @@ export interface MappingInfo {
 /**
  * What this process has mapped, in all its workers, oldest first: a leak shows here.
  *
+ * @group About this process
  * @example
  * ```ts
  * import { mappings } from 'memmap'

@@ -6,10 +6,35 @@ import { illegalConstructor } from './errors.ts'
 /** Lets only this package make matches. @internal */
 export const OURS: unique symbol = Symbol('memmap.match')
 
-/** Positions of a match or a group: its first byte, and the byte behind its last one. */
+/**
+ * Positions of a match or a group: its first byte, and the byte behind its last one.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { Place } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const place: Place | undefined = log.match(/user=(\w+)/)?.indices[1]
+ * if (place !== undefined) console.log(log.toString('utf8', ...place)) // → ann
+ * ```
+ */
 export type Place = readonly [start: number, end: number]
 
-/** Where the groups of a match are. */
+/**
+ * Where the groups of a match are: as many as `match.length`, that of the whole match first.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const indices = log.match(/user=(?<user>\w+)/)?.indices
+ * console.log(indices?.[0], indices?.groups?.user) // → [ 12, 20 ] [ 17, 20 ]
+ * ```
+ */
 export interface Indices extends ReadonlyArray<Place | undefined> {
   /** The same by name; `undefined` where no group has one. */
   readonly groups: Readonly<Record<string, Place | undefined>> | undefined
@@ -31,16 +56,18 @@ let bytesOf: (match: Match, group: number) => NonSharedBuffer | undefined
  * A match of a regular expression, or of one of many needles. `match[0]` are its bytes and `match[1]` those of the first group,
  * `undefined` where the group has no part in it. Copies: they outlive the region.
  *
+ * @group What one gets
  * @example
  * ```ts
  * import { MmapFile } from 'memmap'
  *
  * using log = MmapFile.open('access.log')
- * const match = log.match(/status=(?<status>\d+)/)
- * if (match !== null) console.log(match.index, match.groups?.status?.toString())
+ * const match = log.match(/ (?<status>\d{3}) user=(\w+)/)
+ * if (match !== null) console.log(match.index, match.groups?.status?.toString(), String(match[2])) // → 7 200 ann
  * ```
  */
 export class Match implements Iterable<NonSharedBuffer | undefined> {
+  /** Bytes of a group, that of the whole match first; `undefined` where it has no part in the match. */
   readonly [group: number]: NonSharedBuffer | undefined
   readonly #data: MatchData
   /** Where in `spans` it begins, and in `bytes` its bytes. */
@@ -61,12 +88,12 @@ export class Match implements Iterable<NonSharedBuffer | undefined> {
     return this.#data.spans[this.#span + 1] ?? 0
   }
 
-  /** Position of the byte behind the last one. */
+  /** Position in the region of the byte behind the last one. */
   get end(): number {
     return this.#data.spans[this.#span + 2] ?? 0
   }
 
-  /** Which of many needles it is, by its place in their list; 0 for a regular expression. */
+  /** Which of many needles it is, by its place in their list, from 0; 0 for a regular expression. */
   get needle(): number {
     return this.#data.spans[this.#span] ?? 0
   }
@@ -86,18 +113,49 @@ export class Match implements Iterable<NonSharedBuffer | undefined> {
     }
   }
 
-  /** Groups by their names; `undefined` where none has one. */
+  /**
+   * Groups by their names, as copies; `undefined` where no group has one.
+   *
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * console.log(log.match(/user=(?<user>\w+)/)?.groups?.user?.toString()) // → ann
+   * ```
+   */
   get groups(): Readonly<Record<string, NonSharedBuffer | undefined>> | undefined {
     return this.#named((group) => this[group])
   }
 
-  /** Where the match and its groups are in the region. */
+  /**
+   * Where the match and its groups are in the region.
+   *
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * console.log(log.match(/user=(\w+)/)?.indices[1]) // → [ 17, 20 ]
+   * ```
+   */
   get indices(): Indices {
     const places = Array.from({ length: this.length }, (_, group) => this.#place(group))
     return Object.assign(places, { groups: this.#named((group) => places[group]) })
   }
 
-  /** The match and its groups, as `[all, first, second] = match`. */
+  /**
+   * The match and its groups, as `[all, first, second] = match`.
+   *
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * const [all, user] = log.match(/user=(\w+)/) ?? []
+   * console.log(String(all), String(user)) // → user=ann ann
+   * ```
+   */
   *[Symbol.iterator](): IterableIterator<NonSharedBuffer | undefined> {
     for (let group = 0; group < this.length; group++) yield this[group]
   }

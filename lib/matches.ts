@@ -114,7 +114,20 @@ export function matchesOf({ spans, bytes }: Spans, { groups, names }: Pattern): 
   return matches
 }
 
-/** Where one of many needles is. */
+/**
+ * Where one of many needles is: what {@link Region.indexesOf} gives for a list.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { Found } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const all: Found[] = [...log.indexesOf(['ERROR', 'WARN'])]
+ * console.log(all[0], all.length) // → { needle: 0, index: 43 } 3750
+ * ```
+ */
 export interface Found {
   /** Position in the region. */
   readonly index: number

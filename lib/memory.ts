@@ -66,7 +66,21 @@ export const facts = new Float64Array(8)
 
 /** Protections by their numbers in the addon. */
 export const PROTECTIONS = ['none', 'read', 'write', 'execute'] as const
-export type Protection = (typeof PROTECTIONS)[number]
+/**
+ * What the pages of a region allow: see {@link Region.protect}.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { PrivateMemory } from 'memmap'
+ * import type { Protection } from 'memmap'
+ *
+ * using memory = PrivateMemory.allocate(4096)
+ * const nothing: Protection = 'none'
+ * memory.protect(nothing) // whoever looks at it now gets an error
+ * ```
+ */
+export type Protection = 'none' | 'read' | 'write' | 'execute'
 
 const scratch = new DataView(new ArrayBuffer(8))
 const scratchWords = [new BigInt64Array(scratch.buffer), new BigUint64Array(scratch.buffer)] as const

@@ -15,7 +15,19 @@ import type { RegionHandle } from './region-handle.ts'
 import { MEMORY } from './scalar-access.ts'
 import type { Access } from './types.ts'
 
-/** How a file is opened. */
+/**
+ * How a file is opened: for {@link MmapFile.open}.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { OpenOptions } from 'memmap'
+ *
+ * const options: OpenOptions = { access: 'write', create: true, length: 1 << 20, sparse: true }
+ * using table = MmapFile.open('table.bin', options)
+ * ```
+ */
 export interface OpenOptions {
   /** Default `'read'`. */
   access?: Access | undefined
@@ -37,7 +49,18 @@ export interface OpenOptions {
   guard?: boolean | undefined
 }
 
-/** How a part of a region's file is locked; positions are the region's. */
+/**
+ * How a part of a region's file is locked; positions are the region's. For {@link MmapFile.lock}.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ *
+ * using table = MmapFile.open('table.bin', { access: 'write', create: true, length: 4096 })
+ * using lock = table.lockSync({ start: 64, end: 128, mode: 'shared' })
+ * ```
+ */
 export type RegionLockOptions = Omit<LockOptions, 'create'>
 
 const ACCESSES: readonly Access[] = ['read', 'write', 'copy']
@@ -48,12 +71,13 @@ const GUARD_BY_DEFAULT = process.env['MEMMAP_GUARD'] !== 'off'
 /**
  * A file as memory.
  *
+ * @group Regions
  * @example
  * ```ts
  * import { MmapFile } from 'memmap'
  *
  * using log = MmapFile.open('access.log')
- * console.log(log.count('ERROR'), 'errors in', log.byteLength, 'bytes')
+ * console.log(log.count('ERROR'), 'errors in', log.byteLength, 'bytes') // → 2500 errors in 126390 bytes
  * ```
  */
 export class MmapFile extends Region {
@@ -71,6 +95,9 @@ export class MmapFile extends Region {
   /**
    * Maps a file: by path, by descriptor or by FileHandle (which may be closed afterwards: the map has its own).
    *
+   * @group Opening
+   * @param file a path (a string, its bytes, or a `file:` URL), a descriptor or a FileHandle.
+   * @param options by default all of the file, for reading.
    * @throws `ENOENT`, `EACCES`, `EEXIST` and what else the system says, with `path` and `syscall`; `EISDIR` for a
    * directory; `ENODEV` for what is no regular file; `ENOSPC` where there is no room to extend the file, which is then
    * as it was; `ERR_OUT_OF_RANGE` for an offset or a length beyond the end.
@@ -106,19 +133,36 @@ export class MmapFile extends Region {
   /**
    * The region that `share` gave a handle of, in this worker: a mapping of its own of the same file.
    *
+   * @group Opening
    * @throws `ERR_INVALID_ARG_VALUE` for a handle of another kind; `ERR_REGION_CLOSED` for a stale one.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * using same = MmapFile.attach(log.share()) // mostly in a worker, from `workerData` or a message
+   * console.log(same.equals(log)) // → true
+   * ```
    */
   static attach(handle: RegionHandle): MmapFile {
     const { memory, label, offset } = attach('MmapFile', handle)
     return new MmapFile(OURS, memory, label, offset)
   }
 
-  /** The path it was opened by; none for a descriptor. */
+  /**
+   * The path it was opened by; `undefined` for a descriptor.
+   *
+   * @group About it
+   */
   get path(): string | undefined {
     return this.#path
   }
 
-  /** Position in the file of the region's first byte. */
+  /**
+   * Position in the file of the region's first byte, in bytes.
+   *
+   * @group About it
+   */
   get offset(): number {
     return this.#offset
   }
@@ -126,13 +170,35 @@ export class MmapFile extends Region {
   /**
    * Bytes in the file now, not at `open`.
    *
-   * @throws `ERR_INVALID_STATE` where no descriptor was kept.
+   * @group About it
+   * @throws `ERR_INVALID_STATE` where no descriptor was kept; `ERR_REGION_CLOSED`.
+   * @example
+   * ```ts
+   * import { appendFileSync } from 'node:fs'
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * appendFileSync('access.log', 'more')
+   * console.log(log.fileSize - log.byteLength) // → 4
+   * ```
    */
   get fileSize(): number {
     return native.fileSize(this[MEMORY].region)
   }
 
-  /** Whether the path names another file by now, or none: somebody has renamed over it or removed it. */
+  /**
+   * Whether the path names another file by now, or none: somebody has renamed over it or removed it. False for a descriptor.
+   *
+   * @group About it
+   * @throws `ERR_REGION_CLOSED`.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * if (log.replaced) console.log('rotated: open it again')
+   * ```
+   */
   get replaced(): boolean {
     return native.replaced(this[MEMORY].region)
   }
@@ -141,6 +207,7 @@ export class MmapFile extends Region {
    * Locks a part of the file, or all of it: waits until nobody else has it. Positions are the region's, and those of the
    * lock that one gets are the file's. The lock outlives the region.
    *
+   * @group Locking
    * @throws (rejects with) what {@link FileLock.acquire} does; `ERR_INVALID_STATE` where no descriptor was kept; `EBADF` for
    * an exclusive lock of a region with access `'read'` or `'copy'`, whose descriptor is for reading only.
    * @example
@@ -160,13 +227,36 @@ export class MmapFile extends Region {
   /**
    * As {@link MmapFile.lock}, with this thread standing still; for workers and scripts.
    *
-   * @throws what {@link FileLock.acquireSync} does.
+   * @group Locking
+   * @throws what {@link FileLock.acquireSync} does; `ERR_INVALID_STATE` and `EBADF` as {@link MmapFile.lock}.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using table = MmapFile.open('table.bin', { access: 'write', create: true, length: 4096 })
+   * using lock = table.lockSync({ start: 0, end: 8, timeout: 1000 })
+   * console.log(lock.mode) // → exclusive
+   * ```
    */
   lockSync(options?: RegionLockOptions & Pick<Waiting, 'timeout'>): FileLock {
     return FileLock[ACQUIRE_SYNC](this.#toLock(), options)
   }
 
-  /** As {@link MmapFile.lock}, but does not wait: `null` if somebody has it. */
+  /**
+   * As {@link MmapFile.lock}, but does not wait: `null` if somebody has it.
+   *
+   * @group Locking
+   * @throws as {@link MmapFile.lock}, but for a timeout.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using table = MmapFile.open('table.bin', { access: 'write', create: true, length: 4096 })
+   * const lock = table.tryLock()
+   * console.log(table.tryLock({ start: 0, end: 8 })) // → null
+   * lock?.release()
+   * ```
+   */
   tryLock(options?: RegionLockOptions): FileLock | null {
     return FileLock[TRY_ACQUIRE](this.#toLock(), options)
   }

@@ -20,11 +20,37 @@ const BYTES = 64
 const OURS = Symbol('memmap.guard')
 const NO_WORDS = new Int32Array(0)
 
-/** What one has who is alone in the critical section. */
+/**
+ * What one has who is alone in the critical section. One that is forgotten is given back when it
+ * is collected, with a warning, and the next owner finds it `abandoned`.
+ *
+ * @group Taking turns
+ * @example
+ * ```ts
+ * import { Mutex, SharedMemory } from 'memmap'
+ * import type { MutexGuard } from 'memmap'
+ *
+ * using memory = SharedMemory.anonymous(4096)
+ * const guard: MutexGuard = await new Mutex(memory, 0).lock()
+ * guard.release() // or: using guard = await …
+ * ```
+ */
 export interface MutexGuard extends Disposable {
   /** The last owner died inside: what the mutex protects may be half changed. */
   readonly abandoned: boolean
-  /** Lets others in. Calling it again does nothing. */
+  /**
+   * Lets others in. Calling it again does nothing, and it never throws.
+   *
+   * @example
+   * ```ts
+   * import { Mutex, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const mutex = new Mutex(memory, 0)
+   * mutex.lockSync().release()
+   * console.log(mutex.tryLock() !== null) // → true
+   * ```
+   */
   release(): void
 }
 
@@ -45,6 +71,7 @@ export interface MutexGuard extends Disposable {
  * reaches beyond all ends, waits until the isolates are gone that use a mutex in it, and they wait for it. macOS: between
  * processes of one user. Windows: in one session.
  *
+ * @group Taking turns
  * @example
  * ```ts
  * import { Mutex, SharedMemory } from 'memmap'
@@ -58,10 +85,12 @@ export interface MutexGuard extends Disposable {
  * } finally {
  *   guard.release()
  * }
+ * SharedMemory.unlink('accounts')
+ * memory.close()
  * ```
  */
 export class Mutex {
-  /** Bytes it takes. */
+  /** Bytes of memory that a mutex takes: 64. */
   static readonly byteLength: number = BYTES
 
   readonly #place: Place
@@ -72,12 +101,22 @@ export class Mutex {
   #mapping = -1
 
   /**
-   * The mutex at `offset`, a multiple of 8 in memory.
+   * The mutex at a place of a region; any number of objects for the same one.
    *
+   * @param region a file opened with access `'write'`, or `SharedMemory`.
+   * @param offset in bytes: a multiple of 8 in memory, the same in every process.
    * @throws `ERR_SHARED_STATE_INVALID` where the bytes hold something else; `ERR_OUT_OF_RANGE` for an offset that is not
    * aligned, or where it does not fit; `ERR_REGION_READONLY`; `ERR_INVALID_STATE` for memory that nobody else has, and for a
    * file without a descriptor (`keepOpen: false`); `ERR_LOCK_UNSUPPORTED` where the file system has no locks, or will not open
    * the memory again.
+   * @example
+   * ```ts
+   * import { MmapFile, Mutex } from 'memmap'
+   *
+   * using table = MmapFile.open('table.bin', { access: 'write', create: true, length: 4096 })
+   * const mutex = new Mutex(table, 0)
+   * mutex.lockSync().release()
+   * ```
    */
   constructor(region: Region, offset: number) {
     this.#place = open(region, offset, false, BYTES)
@@ -88,13 +127,15 @@ export class Mutex {
   /**
    * Waits for it: first come, first served among those of this isolate.
    *
+   * @param options `timeout` in milliseconds, by default for ever, and a `signal`.
    * @throws (rejects with) `ERR_LOCK_TIMEOUT`; the signal's `reason`; `ERR_REGION_CLOSED`, also where the region is closed
    * meanwhile; `ERR_SHARED_STATE_INVALID` where somebody has overwritten it.
    * @example
    * ```ts
    * import { Mutex, SharedMemory } from 'memmap'
    *
-   * const mutex = new Mutex(SharedMemory.openOrCreate('jobs', 4096), 0)
+   * using memory = SharedMemory.anonymous(4096)
+   * const mutex = new Mutex(memory, 0)
    * const guard = await mutex.lock({ signal: AbortSignal.timeout(1000) })
    * guard.release()
    * ```
@@ -114,7 +155,16 @@ export class Mutex {
    * As {@link Mutex.lock}, with this thread standing still; for workers and scripts. A worker that waits can be terminated. Of
    * two isolates that wait for each other nobody knows: a `timeout` ends that.
    *
+   * @param options `timeout` in milliseconds, by default for ever.
    * @throws as {@link Mutex.lock}; `ERR_LOCK_OVERLAP` where this isolate has it itself.
+   * @example
+   * ```ts
+   * import { Mutex, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * using guard = new Mutex(memory, 0).lockSync({ timeout: 1000 })
+   * console.log(guard.abandoned) // → false
+   * ```
    */
   lockSync(options?: Pick<Waiting, 'timeout'>): MutexGuard {
     if (options === undefined) {
@@ -128,7 +178,21 @@ export class Mutex {
     return takeSync(this.#place, timeout, this.#name, (manner) => this.#attempt(manner), lockOverlap)
   }
 
-  /** As {@link Mutex.lock}, but does not wait: `null` if somebody has it, or somebody waits who has waited for long. */
+  /**
+   * As {@link Mutex.lock}, but does not wait: `null` if somebody has it, or somebody waits who has waited for long.
+   *
+   * @throws as {@link Mutex.lock}, but for a timeout.
+   * @example
+   * ```ts
+   * import { Mutex, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const mutex = new Mutex(memory, 0)
+   * const guard = mutex.tryLock()
+   * console.log(mutex.tryLock()) // → null
+   * guard?.release()
+   * ```
+   */
   tryLock(): MutexGuard | null {
     const guard = this.#quick()
     if (guard !== null || this.#owned.held) return guard

@@ -8,7 +8,20 @@ import { translate } from './expression.ts'
 import type { Expression } from './expression.ts'
 import type { Bytes } from './types.ts'
 
-/** Bytes to look for: also a single one, by its number. */
+/**
+ * Bytes to look for: also a single one, by its number.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { Needle } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const newline: Needle = 0x0a
+ * console.log(log.count(newline)) // → 5000
+ * ```
+ */
 export type Needle = Bytes | number
 
 /** What the addon has made ready. */

@@ -4,7 +4,18 @@ import * as args from './arguments.ts'
 import { facts, Memory } from './memory.ts'
 import { OURS, Region } from './region.ts'
 
-/** How memory is allocated. */
+/**
+ * How memory is allocated: for {@link PrivateMemory.allocate}.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { PrivateMemory } from 'memmap'
+ *
+ * using table = PrivateMemory.allocate(64 * 2 ** 20, { hugePages: true })
+ * table.view(Float64Array).fill(0.5)
+ * ```
+ */
 export interface AllocateOptions {
   /** Ask for huge pages; ordinary ones do where there are none. Default false. */
   hugePages?: boolean | undefined
@@ -17,6 +28,7 @@ export interface AllocateOptions {
 /**
  * Memory of this isolate alone, outside of V8's heap: of any size, given back at `close`.
  *
+ * @group Regions
  * @example
  * ```ts
  * import { PrivateMemory } from 'memmap'
@@ -36,7 +48,17 @@ export class PrivateMemory extends Region {
   /**
    * Allocates zeroed memory.
    *
-   * @throws `ERR_OUT_OF_RANGE` for a length of 0; `ENOMEM`.
+   * @group Opening
+   * @param byteLength in bytes, 1 or more; also beyond what Node's Buffers can have.
+   * @throws `ERR_OUT_OF_RANGE` for a length of 0; `ENOMEM` where there is not as much; with `pin` also `EPERM` and `EAGAIN`.
+   * @example
+   * ```ts
+   * import { PrivateMemory } from 'memmap'
+   *
+   * const memory = PrivateMemory.allocate(2 ** 20)
+   * memory.view(Float64Array, 0, 1000).fill(1)
+   * memory.close() // given back now, not when the garbage collector finds the time
+   * ```
    */
   static allocate(byteLength: number, options?: AllocateOptions): PrivateMemory {
     const length = args.integer('byteLength', byteLength, 1, Number.MAX_SAFE_INTEGER)

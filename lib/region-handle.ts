@@ -6,10 +6,27 @@ import { invalidArgType, invalidArgValue, staleHandle } from './errors.ts'
 import { facts, Memory } from './memory.ts'
 import type { Access } from './types.ts'
 
-/** Stands for a region in another isolate of the same process; good while the region that gave it is open. */
+/**
+ * Stands for a region in another isolate of the same process; good while the region that gave it is open. See
+ * {@link Region.share}.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { RegionHandle } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const handle: RegionHandle = structuredClone(log.share()) // as postMessage does
+ * using same = MmapFile.attach(handle)
+ * ```
+ */
 export interface RegionHandle {
+  /** The class that attaches it: `'MmapFile'` or `'SharedMemory'`. */
   readonly kind: string
+  /** Which region of the process. */
   readonly id: string
+  /** Its length in bytes when the handle was made. */
   readonly byteLength: number
 }
 

@@ -41,7 +41,8 @@ const MOST_BYTES_OF_TEXT = 3 * constants.MAX_STRING_LENGTH
 
 const TypedArray: unknown = Object.getPrototypeOf(Uint8Array)
 
-const ADVICE = [
+/** In the order of the core's numbers. */
+const ADVICE: readonly Advice[] = [
   'normal',
   'random',
   'sequential',
@@ -51,16 +52,43 @@ const ADVICE = [
   'pageout',
   'hugepage',
   'nohugepage',
-] as const
+]
 
-/** How memory will be used, by the names of madvise(2). */
-export type Advice = (typeof ADVICE)[number]
+/**
+ * How memory will be used, by the names of madvise(2): what {@link Region.advise} takes.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { Advice } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * const advice: Advice = 'sequential'
+ * console.log(log.advise(advice) ? 'told' : 'this system has no such advice')
+ * ```
+ */
+export type Advice =
+  'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed' | 'cold' | 'pageout' | 'hugepage' | 'nohugepage'
 
-/** What `view` makes: `Float64Array`, `DataView`, … */
+/**
+ * What {@link Region.view} makes: `Float64Array`, `DataView`, …
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ * import type { ViewConstructor } from 'memmap'
+ *
+ * using file = MmapFile.open('matrix.f64')
+ * const type: ViewConstructor<Float64Array> = Float64Array
+ * console.log(file.view(type)[100]) // → 1
+ * ```
+ */
 export type ViewConstructor<T> = new (buffer: ArrayBuffer, byteOffset: number, length: number) => T
 
 /**
- * Memory as bytes: what every kind of region can do.
+ * Memory as bytes: what every kind of region can do. Made by {@link MmapFile}, {@link SharedMemory} and {@link PrivateMemory}.
  *
  * Positions are bytes from the start of the region, whole numbers up to 2^53 - 1. Ranges are `[start, end)`; a
  * negative number counts from the end, and both ends are clamped. `subarray`, `view` and `windows` hand out memory
@@ -71,13 +99,46 @@ export type ViewConstructor<T> = new (buffer: ArrayBuffer, byteOffset: number, l
  * take, then `ERR_REGION_CLOSED` once the region is closed, and `ERR_REGION_FAULTED` when the system could not supply
  * a page of it. A call that throws has changed nothing.
  *
+ * ### Numbers
+ *
+ * Buffer's whole read and write family, over a region of any length, at any offset (in bytes from the start, by default 0), aligned or
+ * not; also by Buffer's other names for it (`readUint8` for `readUInt8`). Nothing is rounded or wrapped: a value that does not fit is
+ * `ERR_OUT_OF_RANGE`, and nothing is written then. The writing ones return the offset behind what they wrote, and throw
+ * `ERR_REGION_READONLY` where access is `'read'`. Others may see a number of several bytes half written: only `Atomics` on a
+ * {@link view} are whole.
+ *
+ * ### Searching
+ *
+ * At the speed of the memory, right at any length, and in the background where the event loop must go on.
+ *
+ * A needle is bytes, a string (its UTF-8), or one byte by its number. A range is a text of its own: matches lie wholly in it.
+ *
+ * A regular expression works on bytes, and finds a match in linear time whatever the pattern. Without the flag `u`, `.`, `\w`, `\s` and classes
+ * stand for single bytes, `\xHH` for just that one, and a character beyond ASCII for its bytes in UTF-8; with `u` the text is UTF-8.
+ * The flags `i`, `m`, `s` and `y` (at the start of the range, then match behind match) mean what they mean in JavaScript, `g` and
+ * `lastIndex` nothing. Look-around, back-references and the flag `v` are refused with `ERR_INVALID_ARG_VALUE`, by their names.
+ *
+ * What differs from JavaScript: a group that is repeated keeps what it matched last; a repetition ends where it matches nothing,
+ * as `(|a)*` does at once; `\r\n` is one line end, in the middle of which `^` and `$` with `m` never are, and U+2028 and U+2029
+ * are none; `\b` knows letters of ASCII only, also with `iu`; with `iu` `\P{…}` is what `\p{…}` is not.
+ *
+ * @group Regions
  * @example
  * ```ts
  * import { MmapFile, Region } from 'memmap'
  *
- * const file = MmapFile.open('data.bin')
- * console.log(file instanceof Region, file.byteLength, file.slice(0, 16))
+ * const file = MmapFile.open('counter.bin', { access: 'write', create: true, length: 8 })
+ * file.writeBigUInt64LE(file.readBigUInt64LE(0) + 1n, 0)
+ * console.log(file instanceof Region, file.readBigUInt64LE()) // → true 1n
  * file.close()
+ * ```
+ * @example
+ * ```ts
+ * import { MmapFile } from 'memmap'
+ *
+ * using log = MmapFile.open('access.log')
+ * console.log(log.count('\n'), await log.countAsync(/ 5\d\d /)) // → 5000 2500
+ * for await (const { index, needle } of log.indexesOf(['ERROR', 'WARN'])) console.log(index, needle)
  * ```
  */
 export abstract class Region extends Searching implements Disposable {
@@ -91,7 +152,11 @@ export abstract class Region extends Searching implements Disposable {
     this[MEMORY] = memory
   }
 
-  /** Bytes in the region; 0 once closed. */
+  /**
+   * Bytes in the region; 0 once closed. Never throws.
+   *
+   * @group About it
+   */
   get byteLength(): number {
     return this[MEMORY].byteLength
   }
@@ -104,12 +169,14 @@ export abstract class Region extends Searching implements Disposable {
    * file cannot become shorter there, and of a disk that fails only methods that copy or search can tell; an access through
    * a window or by `readUInt8` and the like ends the process then.
    *
+   * @group About it
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
    *
    * const log = MmapFile.open('access.log')
    * if (log.fault !== null) console.log(log.fault.cause, 'at', log.fault.offset)
+   * log.close()
    * ```
    */
   get fault(): Fault | null {
@@ -117,25 +184,55 @@ export abstract class Region extends Searching implements Disposable {
     return memory.closed ? null : faultOfRegion(memory.region)
   }
 
-  /** What was asked for at `open`. */
+  /**
+   * What was asked for at `open`: `'read'`, `'write'` or `'copy'`. What the pages allow now may be less, see {@link protect}.
+   *
+   * @group About it
+   */
   get access(): Access {
     return this[MEMORY].access
   }
 
-  /** Whether `close` was called. */
+  /**
+   * Whether `close` was called. Never throws.
+   *
+   * @group About it
+   */
   get closed(): boolean {
     return this[MEMORY].closed
   }
 
   /**
    * Lets the memory and the file go, at once. Views that were handed out have length 0 from then on; calling it again
-   * does nothing. On Windows a file that views were handed out of stays open until they are collected.
+   * does nothing, and it never throws. Windows: a file that views were handed out of stays open until they are collected.
+   *
+   * @group Closing
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * const file = MmapFile.open('data.bin')
+   * const window = file.subarray(0, 16)
+   * file.close()
+   * console.log(file.closed, window.length) // → true 0
+   * ```
    */
   close(): void {
     this[MEMORY].close()
   }
 
-  /** As `close`: for `using file = MmapFile.open(…)`. */
+  /**
+   * As {@link close}: for `using file = MmapFile.open(…)`, in TypeScript and from Node 24 on.
+   *
+   * @group Closing
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('data.bin')
+   * console.log(file.byteLength) // → 1048576
+   * ```
+   */
   [Symbol.dispose](): void {
     this[MEMORY].close()
   }
@@ -146,14 +243,18 @@ export abstract class Region extends Searching implements Disposable {
    * may store at the same time, decode a copy (`slice`, `toString` of the region): Node's own decoding reads twice, and may end
    * the process when bytes change in between.
    *
-   * @throws `ERR_ZERO_COPY_UNAVAILABLE` where the runtime (Electron) or the system (`'read'` on macOS) has no windows.
+   * @group Windows
+   * @param start first byte, from the end where negative; by default 0. Clamped.
+   * @param end the byte behind the last; by default the end of the region. Clamped.
+   * @throws `ERR_ZERO_COPY_UNAVAILABLE` where the runtime (Electron) or the system (`'read'` on macOS) has no windows, and under
+   * `protect('none')`.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
    *
    * const file = MmapFile.open('data.bin')
-   * const header = file.subarray(0, 16)
-   * console.log(header.toString('hex'))
+   * const header = file.subarray(0, 4)
+   * console.log(header.toString()) // → some
    * file.close() // header.length is 0 from here on
    * ```
    */
@@ -171,6 +272,10 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * A typed window of the region: `count` elements from `byteOffset` on; by default as many whole ones as there are.
    *
+   * @group Windows
+   * @param type the class: one of the typed arrays, `Buffer` not among them, or `DataView`, which has no need of alignment.
+   * @param byteOffset in bytes; by default 0.
+   * @param count in elements, of a `DataView` in bytes.
    * @throws `ERR_OUT_OF_RANGE` where the elements do not lie in the region, or `byteOffset` plus the region's own
    * offset is no multiple of their size; `ERR_ZERO_COPY_UNAVAILABLE` as {@link subarray}.
    * @example
@@ -203,6 +308,7 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Window after window of `size` bytes, the last one shorter, for files of any length.
    *
+   * @group Windows
    * @param options a range, and how many bytes each window repeats of the one before (`overlap`, less than `size`).
    * @throws `ERR_ZERO_COPY_UNAVAILABLE` as {@link subarray}, at the first window.
    * @example
@@ -224,7 +330,21 @@ export abstract class Region extends Searching implements Disposable {
     return new Scan(OUR_SCAN, new Windows(this, this[MEMORY], start, end, step, overlap), asked, start)
   }
 
-  /** The byte at `index`, from the end where negative; `undefined` where there is none. */
+  /**
+   * The byte at `index`, from the end where negative; `undefined` where there is none.
+   *
+   * @group Copies and changes
+   * @param index a whole number.
+   * @returns 0 to 255.
+   * @throws `ERR_OUT_OF_RANGE` for what is no whole number; `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * console.log(log.at(-1) === 0x0a, log.at(log.byteLength)) // → true undefined
+   * ```
+   */
   at(index: number): number | undefined {
     const position = args.integer('index', index, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
     const { byteLength } = this[MEMORY].checked
@@ -236,7 +356,24 @@ export abstract class Region extends Searching implements Disposable {
     return this.readUInt8(offset)
   }
 
-  /** A copy of a part of the region, which outlives it. */
+  /**
+   * A copy of a part of the region, which outlives it. Of 4 KiB or more it is checked that the file had them to the end.
+   *
+   * @group Copies and changes
+   * @param start first byte, from the end where negative; by default 0. Clamped.
+   * @param end the byte behind the last; by default the end of the region. Clamped.
+   * @throws `ERR_REGION_CLOSED`, `ERR_REGION_FAULTED`; `ERR_OUT_OF_RANGE` for what is no whole number. A part longer than Node's
+   * longest buffer (4 GiB on Node 20) is a `RangeError` of Node's own.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * const file = MmapFile.open('data.bin')
+   * const copy = file.slice(0, 4)
+   * file.close()
+   * console.log(copy.toString()) // → some
+   * ```
+   */
   slice(start?: number, end?: number): NonSharedBuffer {
     const from = args.index('start', start, 0)
     const to = args.index('end', end, Number.MAX_SAFE_INTEGER)
@@ -251,8 +388,18 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Copies bytes into the region at `offset`: all of them, or none.
    *
-   * @returns how many.
+   * @group Copies and changes
+   * @param source bytes; a string is written as UTF-8.
+   * @param offset in bytes from the start; by default 0.
+   * @returns how many bytes.
    * @throws `ERR_OUT_OF_RANGE` where they do not fit; `ERR_REGION_READONLY`.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('notes.bin', { access: 'write', create: true, length: 64 })
+   * console.log(file.set('héllo', 8)) // → 6
+   * ```
    */
   set(source: Bytes, offset = 0): number {
     const bytes = args.bytes('source', source)
@@ -272,7 +419,18 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Fills a part of the region with a byte, or with bytes again and again, the last time cut where the part ends.
    *
-   * @throws `ERR_REGION_READONLY`; `ERR_INVALID_ARG_VALUE` where there is nothing to fill with.
+   * @group Copies and changes
+   * @param value a byte, 0 to 255, or bytes.
+   * @param range by default all of it.
+   * @throws `ERR_REGION_READONLY`; `ERR_INVALID_ARG_VALUE` where there is nothing to fill with; `ERR_OUT_OF_RANGE` for what is no byte.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('notes.bin', { access: 'write', create: true, length: 8 })
+   * file.fill('ab').fill(0x2d, { start: -2 })
+   * console.log(file.toString()) // → ababab--
+   * ```
    */
   fill(value: number | Bytes, range?: Range): this {
     const pattern = args.pattern('value', value)
@@ -287,7 +445,19 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Moves bytes inside the region, as memmove does: the parts may overlap.
    *
+   * @group Copies and changes
+   * @param destination where they go: the offset of the first.
+   * @param source where they are.
+   * @param byteLength how many.
    * @throws `ERR_OUT_OF_RANGE` where one of the parts does not lie in the region; `ERR_REGION_READONLY`.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('notes.bin', { access: 'write', create: true, length: 8 })
+   * file.set('abcdefgh')
+   * console.log(file.move(2, 0, 4).toString()) // → ababcdgh
+   * ```
    */
   move(destination: number, source: number, byteLength: number): this {
     const to = args.offset('destination', destination)
@@ -302,7 +472,20 @@ export abstract class Region extends Searching implements Disposable {
     return this
   }
 
-  /** Whether the region holds just these bytes, or another region the same ones. */
+  /**
+   * Whether the region holds just these bytes, or another region the same ones: as many, and each equal.
+   *
+   * @group Copies and changes
+   * @throws `ERR_INVALID_ARG_TYPE` for what is neither; `ERR_REGION_CLOSED` and `ERR_REGION_FAULTED` of either region.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using one = MmapFile.open('access.log')
+   * using other = MmapFile.open('access.log.1')
+   * console.log(one.equals(other), one.equals('GET')) // → true false
+   * ```
+   */
   equals(other: Bytes | Region): boolean {
     if (other instanceof Region) {
       const memory: Memory | undefined = other[MEMORY]
@@ -316,9 +499,20 @@ export abstract class Region extends Searching implements Disposable {
   }
 
   /**
-   * A part of the region as text.
+   * A part of the region as text. It is copied before it is decoded: safe also where others write at the same time.
    *
+   * @group Copies and changes
+   * @param encoding any of Buffer's; by default UTF-8, in which bytes that are no character become U+FFFD.
+   * @param start first byte, from the end where negative; by default 0. Clamped.
+   * @param end the byte behind the last; by default the end of the region. Clamped.
    * @throws `ERR_UNKNOWN_ENCODING`; `ERR_STRING_TOO_LONG` beyond Node's longest string (512 MiB).
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * console.log(log.toString('latin1', 0, 20)) // → 0 GET / 200 user=ann
+   * ```
    */
   override toString(encoding?: BufferEncoding, start?: number, end?: number): string {
     const known = args.encoding('encoding', encoding)
@@ -330,7 +524,21 @@ export abstract class Region extends Searching implements Disposable {
     return this.slice(range.start, range.end).toString(known)
   }
 
-  /** A position in the region and what a file object does from there; any number of them. */
+  /**
+   * A position in the region and what a file object does from there; any number of them.
+   *
+   * @group Copies and changes
+   * @param position in bytes from the start, up to the length of the region; by default 0.
+   * @throws `ERR_OUT_OF_RANGE` behind the end.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * const cursor = log.cursor(2)
+   * console.log(cursor.read(3).toString(), cursor.position) // → GET 5
+   * ```
+   */
   cursor(position = 0): Cursor {
     const at = args.offset('position', position)
     const { byteLength } = this[MEMORY].checked
@@ -338,7 +546,20 @@ export abstract class Region extends Searching implements Disposable {
     return new Cursor(OUR_CURSOR, this, at)
   }
 
-  /** Every byte by its number. */
+  /**
+   * Every byte by its number. For what is long, `windows` or `view` take a hundredth of the time.
+   *
+   * @group Copies and changes
+   * @throws `ERR_REGION_CLOSED`, `ERR_REGION_FAULTED`, also in the middle.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('notes.bin', { access: 'write', create: true, length: 3 })
+   * file.set('abc')
+   * console.log([...file]) // → [ 97, 98, 99 ]
+   * ```
+   */
   *[Symbol.iterator](): IterableIterator<number> {
     void this[MEMORY].checked
     for (let offset = 0; offset < this[MEMORY].checked.byteLength; offset++) yield this.readUInt8(offset)
@@ -346,10 +567,20 @@ export abstract class Region extends Searching implements Disposable {
 
   /**
    * Brings a range to stable storage; it is there when the promise resolves. Works on a thread of its own. After one
-   * failure every later flush fails too: the system reports a lost write only once.
+   * failure every later flush fails too: the system reports a lost write only once. Nothing is to be done for `'read'` and `'copy'`.
    *
-   * @throws (rejects) `EIO`, `ENOSPC` and what else the system says; `ERR_REGION_CLOSED` also where the region was closed
-   * meanwhile. Nothing is to be done for `'read'` and `'copy'`.
+   * @group Storage
+   * @param range by default all of it; whole pages are written.
+   * @throws (rejects with) `EIO`, `ENOSPC` and what else the system says; `ERR_REGION_CLOSED` also where the region was closed
+   * meanwhile.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using table = MmapFile.open('table.bin', { access: 'write', create: true, length: 8192 })
+   * table.writeDoubleLE(Math.PI, 4096)
+   * await table.flush({ start: 4096 })
+   * ```
    */
   async flush(range?: Range): Promise<void> {
     const { start, end } = this[MEMORY].clamped(args.range(range))
@@ -359,7 +590,20 @@ export abstract class Region extends Searching implements Disposable {
     if (failure !== null) throw failure
   }
 
-  /** As {@link flush}, waiting here. With `wait: false` the writing only begins, and nobody says when it is done. */
+  /**
+   * As {@link flush}, waiting here. With `wait: false` the writing only begins, and nobody says when it is done.
+   *
+   * @group Storage
+   * @throws as {@link flush}.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using table = MmapFile.open('table.bin', { access: 'write', create: true, length: 8192 })
+   * table.set('done')
+   * table.flushSync()
+   * ```
+   */
   flushSync(range?: Range & { wait?: boolean | undefined }): void {
     const given = args.options(range, ['start', 'end', 'wait'], 'range')
     const wait = args.boolean('range.wait', given.wait, true)
@@ -372,8 +616,19 @@ export abstract class Region extends Searching implements Disposable {
    * changed. A region that was opened with a length stays at most that long. Where something changed, views handed out
    * before have length 0, and a `'copy'` region starts again from the file.
    *
+   * @group Storage
    * @returns whether anything changed.
-   * @throws `ERR_INVALID_STATE` where no descriptor was kept.
+   * @throws `ERR_INVALID_STATE` where no descriptor was kept (`keepOpen: false`); what the system says to mapping again (`ENOMEM`).
+   * @example
+   * ```ts
+   * import { appendFileSync } from 'node:fs'
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * const seen = log.byteLength
+   * appendFileSync('access.log', 'one more')
+   * console.log(log.refresh(), log.toString('utf8', seen)) // → true one more
+   * ```
    */
   refresh(): boolean {
     return this[MEMORY].refresh()
@@ -384,9 +639,19 @@ export abstract class Region extends Searching implements Disposable {
    * (with `sparse` not). Views handed out before have length 0, as at close. A call that throws leaves region and file as
    * they were.
    *
+   * @group Storage
+   * @param byteLength in bytes, 1 or more.
    * @throws `ERR_REGION_READONLY` for `'read'` and `'copy'`; `ENOSPC` where there is no room; `ERR_INVALID_STATE` for sealed
    * memory, and where no descriptor was kept; `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` for named memory but on Linux;
    * `ERR_REGION_BUSY` on Windows, where a file cannot be shortened while anybody has it mapped.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using table = MmapFile.open('table.bin', { access: 'write', create: true, length: 4096 })
+   * table.resize(8192)
+   * console.log(table.byteLength, table.fileSize) // → 8192 8192
+   * ```
    */
   resize(byteLength: number): void {
     const length = args.integer('byteLength', byteLength, 1, Number.MAX_SAFE_INTEGER)
@@ -396,8 +661,19 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Tells the system how the memory will be used.
    *
-   * @returns false where the system has no such advice.
-   * @throws `ERR_INVALID_STATE` for `'dontneed'` on `'copy'` regions and `PrivateMemory`: it would lose what was written.
+   * @group The system's side
+   * @param range by default all of it; whole pages.
+   * @returns false where the system has no such advice: `'cold'` and `'pageout'` before Linux 5.4; macOS has the
+   * first five, Windows `'normal'` and `'willneed'`.
+   * @throws `ERR_INVALID_STATE` for `'dontneed'` on `'copy'` regions and `PrivateMemory`: it would lose what was written;
+   * `ERR_INVALID_ARG_VALUE` for an advice that there is not.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using index = MmapFile.open('data.bin')
+   * index.advise('random') // no reading ahead
+   * ```
    */
   advise(advice: Advice, range?: Range): boolean {
     const number = ADVICE.indexOf(args.oneOf('advice', required('advice', advice), ADVICE, 'normal'))
@@ -408,8 +684,16 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Brings a part of the region into memory, off the event loop.
    *
+   * @group The system's side
    * @param options a range, and a `signal` that ends it.
-   * @throws (rejects) `signal.reason`; `ERR_REGION_CLOSED` where the region was closed meanwhile.
+   * @throws (rejects with) `signal.reason`; `ERR_REGION_CLOSED` where the region was closed meanwhile; `ERR_REGION_FAULTED`.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('data.bin')
+   * await file.prefetch({ end: 65_536, signal: AbortSignal.timeout(60_000) })
+   * ```
    */
   async prefetch(options?: Range & { signal?: AbortSignal | undefined }): Promise<void> {
     const given = args.options(options, ['start', 'end', 'signal'])
@@ -418,7 +702,21 @@ export abstract class Region extends Searching implements Disposable {
     await prefetch(this[MEMORY], start, end, signal)
   }
 
-  /** Which pages of a part of the region are in memory. */
+  /**
+   * Which pages of a part of the region are in memory.
+   *
+   * @group The system's side
+   * @param range by default all of it.
+   * @throws `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('data.bin')
+   * const { known, resident, pages } = file.residency({ end: 65_536 })
+   * if (known) console.log(resident, 'of', pages, 'pages')
+   * ```
+   */
   residency(range?: Range): Residency {
     const { start, end } = this[MEMORY].clamped(args.range(range))
     const memory = this[MEMORY]
@@ -432,14 +730,38 @@ export abstract class Region extends Searching implements Disposable {
    * Keeps a part of the region in memory until `unpin`, `close`, or what maps it anew (`resize`, `refresh`, `protect`). Of a
    * region opened for reading nothing is copied: what others write stays visible.
    *
-   * @throws `ENOMEM`, `EPERM` or `EAGAIN` where the system allows less: see `limits().pinnable`.
+   * @group The system's side
+   * @param range by default all of it; whole pages.
+   * @throws `ENOMEM`, `EPERM` or `EAGAIN` where the system allows less: see {@link limits}`().pinnable`.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('data.bin')
+   * file.pin({ end: 4096 })
+   * file.unpin({ end: 4096 })
+   * ```
    */
   pin(range?: Range): void {
     const { start, end } = this[MEMORY].clamped(args.range(range))
     native.pin(this[MEMORY].region, start, end)
   }
 
-  /** Lets a part of the region go that was pinned. Whole pages: what shares one with its ends is let go too. */
+  /**
+   * Lets a part of the region go that was pinned. Whole pages: what shares one with its ends is let go too. What was not pinned
+   * stays as it is.
+   *
+   * @group The system's side
+   * @param range by default all of it.
+   * @throws `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
+   * @example
+   * ```ts
+   * import { PrivateMemory } from 'memmap'
+   *
+   * using memory = PrivateMemory.allocate(4096, { pin: true })
+   * memory.unpin()
+   * ```
+   */
   unpin(range?: Range): void {
     const { start, end } = this[MEMORY].clamped(args.range(range))
     native.unpin(this[MEMORY].region, start, end)
@@ -451,8 +773,18 @@ export abstract class Region extends Searching implements Disposable {
    * shared memory still has windows, `'copy'` regions and `PrivateMemory` have none. A `'copy'` region is compared with its
    * file page by page for this, which takes its time with gigabytes.
    *
+   * @group The system's side
    * @throws `ERR_REGION_READONLY` for `'write'` on access `'read'`; `ERR_INVALID_STATE` where no descriptor was kept;
    * `EACCES` or `EPERM` where the system forbids it.
+   * @example
+   * ```ts
+   * import { PrivateMemory } from 'memmap'
+   *
+   * using table = PrivateMemory.allocate(4096)
+   * table.writeUInt32LE(42, 0)
+   * table.protect('read') // from here on nobody changes it by mistake
+   * console.log(table.readUInt32LE(0)) // → 42
+   * ```
    */
   protect(protection: Protection): void {
     const wanted = args.oneOf('protection', required('protection', protection), PROTECTIONS, 'none')
@@ -464,7 +796,22 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * A handle for `attach` in a worker, to be sent by `postMessage`; good while this region is open.
    *
-   * @throws `ERR_INVALID_STATE` for `PrivateMemory`, and where no descriptor was kept.
+   * @group Sharing
+   * @throws `ERR_INVALID_STATE` for `PrivateMemory`, and where no descriptor was kept; `ERR_REGION_CLOSED`.
+   * @example
+   * ```ts
+   * import { once } from 'node:events'
+   * import { Worker } from 'node:worker_threads'
+   * import { SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const program = `
+   *   const { workerData } = require('node:worker_threads')
+   *   import('memmap').then(({ SharedMemory }) => SharedMemory.attach(workerData).writeInt32LE(42, 0))
+   * `
+   * await once(new Worker(program, { eval: true, workerData: memory.share() }), 'exit')
+   * console.log(memory.readInt32LE(0)) // → 42
+   * ```
    */
   share(): RegionHandle {
     const { region, byteLength } = this[MEMORY].checked
@@ -475,8 +822,19 @@ export abstract class Region extends Searching implements Disposable {
    * A SharedArrayBuffer over the region, for `Atomics.wait` between workers. It cannot be taken back: its mapping, and the
    * file, live until it is collected; V8 counts it as 0 bytes. It shows the region's length of now.
    *
+   * @group Sharing
    * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` before Node 22.23, 24.21 and 26.10; `ERR_REGION_READONLY` unless access is
    * `'write'`; `ERR_INVALID_STATE` for `PrivateMemory`, and for an offset that is no multiple of a page.
+   * @example
+   * ```ts
+   * import { capabilities, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * if (capabilities().sharedArrayBuffer === 'native') {
+   *   const words = new Int32Array(memory.sharedArrayBuffer())
+   *   console.log(Atomics.wait(words, 0, 0, 10)) // 'timed-out': nobody has called Atomics.notify
+   * }
+   * ```
    */
   sharedArrayBuffer(): SharedArrayBuffer {
     return native.sharedArrayBuffer(this[MEMORY].region)
@@ -487,6 +845,7 @@ export abstract class Region extends Searching implements Disposable {
    * process, worker or mapping of the same file or shared memory. For workers and scripts; a worker that waits can be terminated.
    * As with `Atomics.wait`: store first, then notify, and look at the word again after `'ok'`.
    *
+   * @group Waiting
    * @param offset a multiple of 4 bytes in memory.
    * @param expected as a signed 32-bit number, in this computer's order of bytes (`readInt32LE`).
    * @param options `timeout`: milliseconds, by default for ever; 0 only looks.
@@ -499,9 +858,10 @@ export abstract class Region extends Searching implements Disposable {
    * ```ts
    * import { SharedMemory } from 'memmap'
    *
-   * const memory = SharedMemory.openOrCreate('bell', 4096)
+   * using memory = SharedMemory.anonymous(4096) // or by a name, or a file
    * const seen = memory.readInt32LE(0)
-   * console.log(memory.wait(0, seen, { timeout: 1000 })) // elsewhere: Atomics.add(words, 0, 1); memory.notify(0)
+   * // elsewhere: memory.writeInt32LE(seen + 1, 0), and then memory.notify(0)
+   * console.log(memory.wait(0, seen, { timeout: 10 })) // → timed-out
    * ```
    */
   wait(offset: number, expected: number, options?: Pick<Waiting, 'timeout'>): WaitResult {
@@ -515,6 +875,7 @@ export abstract class Region extends Searching implements Disposable {
    * On Linux with io_uring, and on Windows, each call is told to just the waits it was meant for. Where a container or an older
    * kernel has no io_uring, and on macOS, a wait is only sure to end if its word is another one when it is called: store first.
    *
+   * @group Waiting
    * @param options `timeout` as for {@link wait}, and a `signal` that gives the wait up.
    * @throws (rejects) as {@link wait}; `ERR_REGION_CLOSED` where the region is closed meanwhile; `ERR_OUT_OF_RANGE` where
    * `resize` or `refresh` leaves the word outside; the signal's `reason`.
@@ -522,9 +883,11 @@ export abstract class Region extends Searching implements Disposable {
    * ```ts
    * import { SharedMemory } from 'memmap'
    *
-   * const memory = SharedMemory.openOrCreate('bell', 4096)
-   * const seen = memory.readInt32LE(0)
-   * console.log(await memory.waitAsync(0, seen, { timeout: 1000 }))
+   * using memory = SharedMemory.anonymous(4096)
+   * const ended = memory.waitAsync(0, 0, { timeout: 1000 })
+   * memory.writeInt32LE(1, 0)
+   * memory.notify(0)
+   * console.log(await ended) // → ok
    * ```
    */
   waitAsync(offset: number, expected: number, options?: Waiting): Promise<WaitResult> {
@@ -534,6 +897,8 @@ export abstract class Region extends Searching implements Disposable {
   /**
    * Calls those who wait for a word, in any process, worker or mapping; a region opened for reading may do so, too.
    *
+   * @group Waiting
+   * @param offset a multiple of 4 bytes in memory.
    * @param count how many of them, by default all.
    * @returns how many were called.
    * @throws as {@link wait}.
@@ -541,9 +906,9 @@ export abstract class Region extends Searching implements Disposable {
    * ```ts
    * import { SharedMemory } from 'memmap'
    *
-   * const memory = SharedMemory.openOrCreate('bell', 4096)
+   * using memory = SharedMemory.anonymous(4096)
    * Atomics.add(memory.view(Int32Array), 0, 1)
-   * console.log(memory.notify(0), 'were waiting')
+   * console.log(memory.notify(0), 'were waiting') // → 0 were waiting
    * ```
    */
   notify(offset: number, count?: number): number {

@@ -7,6 +7,7 @@ export const OURS: unique symbol = Symbol('memmap.residency')
 /**
  * Which pages of a part of a region are in memory.
  *
+ * @group What one gets
  * @example
  * ```ts
  * import { MmapFile } from 'memmap'
@@ -44,7 +45,22 @@ export class Residency {
     this.#first = first
   }
 
-  /** Whether the page that has the byte at `offset` of the region is in memory; false outside of the part. */
+  /**
+   * Whether the page that has the byte at `offset` of the region is in memory; false outside of the part.
+   *
+   * @param offset in bytes from the start of the region.
+   * @throws `ERR_OUT_OF_RANGE` for what is no whole number.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using file = MmapFile.open('data.bin')
+   * const residency = file.residency()
+   * let map = ''
+   * for (let at = 0; at < file.byteLength; at += residency.pageSize) map += residency.has(at) ? '#' : '.'
+   * console.log(map)
+   * ```
+   */
   has(offset: number): boolean {
     const position = args.integer('offset', offset, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
     const page = Math.floor((position - this.#first) / this.pageSize)

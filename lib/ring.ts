@@ -57,7 +57,21 @@ async function nextTurn(): Promise<void> {
   turnBegan = performance.now()
 }
 
-/** Where a record that is popped is to be put. */
+/**
+ * Where a record that is popped is to be put: for {@link Ring.pop}.
+ *
+ * @group Options and arguments
+ * @example
+ * ```ts
+ * import { Ring, SharedMemory } from 'memmap'
+ *
+ * using memory = SharedMemory.anonymous(Ring.byteLengthFor(65_536))
+ * const ring = new Ring(memory, 0, 65_536)
+ * const into = Buffer.alloc(ring.capacity) // the longest record has room in it
+ * ring.tryPush('again and again')
+ * console.log(ring.tryPop({ into })?.toString()) // → again and again
+ * ```
+ */
 export interface Into {
   /**
    * Memory to use again: where the record fits, it is copied there, and the Buffer that comes back shows that part. By
@@ -78,11 +92,12 @@ const collected = new FinalizationRegistry<number>((ring) => native.closeRing(ri
  *
  * Who takes part may be killed at any moment. A record that was not yet whole goes with its producer (see {@link dropped}), and one that was
  * being popped with its consumer: nothing is ever popped twice, or by half. Others find that out after some ten milliseconds
- * of standing in front of it. A producer that is only stopped, in the middle of a push, holds up what was pushed
- * after it.
+ * of standing in front of it; who sleeps there looks every 25 ms (`popSync`, `pushSync`) or 200 ms (`pop`, `push`). A producer that
+ * is only stopped, in the middle of a push, holds up what was pushed after it.
  *
  * Zeroed memory is a fresh, empty ring; every process says the same place and capacity. At most 256 isolates use it at a time.
  *
+ * @group Taking turns
  * @example
  * ```ts
  * import { Ring, SharedMemory } from 'memmap'
@@ -93,8 +108,8 @@ const collected = new FinalizationRegistry<number>((ring) => native.closeRing(ri
  * await jobs.push('resize 42.png') // in one
  * jobs.end()
  * for await (const job of jobs) console.log(job.toString()) // in another
- * memory.close()
  * SharedMemory.unlink('jobs')
+ * memory.close()
  * ```
  */
 export class Ring implements AsyncIterable<Buffer> {
@@ -112,8 +127,9 @@ export class Ring implements AsyncIterable<Buffer> {
    * ```ts
    * import { Ring, SharedMemory } from 'memmap'
    *
-   * const memory = SharedMemory.anonymous(Ring.byteLengthFor(65_536))
+   * using memory = SharedMemory.anonymous(Ring.byteLengthFor(65_536))
    * const ring = new Ring(memory, 0, 65_536)
+   * console.log(ring.capacity) // → 65536
    * ```
    */
   static byteLengthFor(capacity: number): number {
@@ -123,11 +139,20 @@ export class Ring implements AsyncIterable<Buffer> {
   /**
    * The ring at a place of a region, to push to, to pop from, or both.
    *
+   * @param region a file opened with access `'write'`, or `SharedMemory`.
    * @param offset where it begins: a multiple of 64 bytes in memory.
    * @param capacity as for {@link byteLengthFor}; so many bytes of the region are the ring's.
    * @throws `ERR_OUT_OF_RANGE` where it does not lie in the region; `ERR_REGION_READONLY` unless the region can be written;
    * `ERR_INVALID_STATE` for memory that nobody else can have (`PrivateMemory`, access `'copy'`, `keepOpen: false`);
    * `ERR_SHARED_STATE_INVALID` where there is something else, a ring of another capacity or of another version.
+   * @example
+   * ```ts
+   * import { MmapFile, Ring } from 'memmap'
+   *
+   * using file = MmapFile.open('queue.bin', { access: 'write', create: true, length: Ring.byteLengthFor(4096) })
+   * const queue = new Ring(file, 0, 4096) // what is pushed outlives the process
+   * queue.tryPush('for tomorrow')
+   * ```
    */
   constructor(region: Region, offset: number, capacity: number) {
     if (!(region instanceof Region)) throw invalidArgType('region', 'an instance of Region', region)
@@ -152,7 +177,9 @@ export class Ring implements AsyncIterable<Buffer> {
     this.#popping = new WaitingLine(meeting(DATA, true))
   }
 
-  /** Bytes of records that there is room for, if their lengths are multiples of 64; also the length of the longest record. */
+  /**
+   * Bytes of records that there is room for, if their lengths are multiples of 64; also the length of the longest record.
+   */
   get capacity(): number {
     return this.#capacity
   }
@@ -178,13 +205,15 @@ export class Ring implements AsyncIterable<Buffer> {
   /**
    * Pushes a record if there is room for it now.
    *
+   * @param bytes 0 bytes up to {@link capacity}; a string goes in as UTF-8.
    * @returns whether it is in. False also while a `push` of this ring's object waits, which it would overtake.
    * @throws as {@link push}, but for a timeout.
    * @example
    * ```ts
    * import { Ring, SharedMemory } from 'memmap'
    *
-   * const ring = new Ring(SharedMemory.anonymous(Ring.byteLengthFor(4096)), 0, 4096)
+   * using memory = SharedMemory.anonymous(Ring.byteLengthFor(4096))
+   * const ring = new Ring(memory, 0, 4096)
    * if (!ring.tryPush('a line of a log')) console.warn('nobody keeps up')
    * ```
    */
@@ -197,6 +226,7 @@ export class Ring implements AsyncIterable<Buffer> {
    * Pushes a record, as soon as there is room for it. Pushes of one object go in in the order of the calls. The bytes are those at the
    * time of the call. What takes much of the ring may have to wait long while others push short ones.
    *
+   * @param bytes 0 bytes up to {@link capacity}; a string goes in as UTF-8.
    * @param options `timeout` in milliseconds, by default for ever, and a `signal`; where one of them ends the wait the
    * record is not in.
    * @throws (rejects with) `ERR_OUT_OF_RANGE` for a record longer than {@link capacity}; `ERR_RING_ENDED` after `end`;
@@ -206,7 +236,8 @@ export class Ring implements AsyncIterable<Buffer> {
    * ```ts
    * import { Ring, SharedMemory } from 'memmap'
    *
-   * const ring = new Ring(SharedMemory.anonymous(Ring.byteLengthFor(4096)), 0, 4096)
+   * using memory = SharedMemory.anonymous(Ring.byteLengthFor(4096))
+   * const ring = new Ring(memory, 0, 4096)
    * await ring.push(Float64Array.of(1, 2, 3), { timeout: 1000 })
    * ```
    */
@@ -228,6 +259,14 @@ export class Ring implements AsyncIterable<Buffer> {
    * does not queue behind a `push` of the same thread, which could not go on meanwhile.
    *
    * @throws as {@link push}.
+   * @example
+   * ```ts
+   * import { Ring, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(Ring.byteLengthFor(4096))
+   * const ring = new Ring(memory, 0, 4096)
+   * ring.pushSync(Uint8Array.of(1, 2, 3), { timeout: 1000 })
+   * ```
    */
   pushSync(bytes: Bytes, options?: Pick<Waiting, 'timeout'>): void {
     const given = this.#checked(bytes)
@@ -246,9 +285,10 @@ export class Ring implements AsyncIterable<Buffer> {
    * ```ts
    * import { Ring, SharedMemory } from 'memmap'
    *
-   * const ring = new Ring(SharedMemory.anonymous(Ring.byteLengthFor(4096)), 0, 4096)
+   * using memory = SharedMemory.anonymous(Ring.byteLengthFor(4096))
+   * const ring = new Ring(memory, 0, 4096)
    * ring.tryPush('one')
-   * console.log(ring.tryPop()?.toString(), ring.tryPop()) // one null
+   * console.log(ring.tryPop()?.toString(), ring.tryPop()) // → one null
    * ```
    */
   tryPop(options?: Into): Buffer | null {
@@ -268,9 +308,10 @@ export class Ring implements AsyncIterable<Buffer> {
    * ```ts
    * import { Ring, SharedMemory } from 'memmap'
    *
-   * const ring = new Ring(SharedMemory.anonymous(Ring.byteLengthFor(4096)), 0, 4096)
+   * using memory = SharedMemory.anonymous(Ring.byteLengthFor(4096))
+   * const ring = new Ring(memory, 0, 4096)
    * setTimeout(() => ring.push('late'), 10)
-   * console.log(String(await ring.pop({ timeout: 1000 })))
+   * console.log(String(await ring.pop({ timeout: 1000 }))) // → late
    * ```
    */
   async pop(options?: Waiting & Into): Promise<Buffer | null> {
@@ -286,6 +327,15 @@ export class Ring implements AsyncIterable<Buffer> {
    * As {@link pop}, with this thread standing still; for workers and scripts. A worker that waits can be terminated.
    *
    * @throws as {@link pop}.
+   * @example
+   * ```ts
+   * import { Ring, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(Ring.byteLengthFor(4096))
+   * const ring = new Ring(memory, 0, 4096)
+   * ring.pushSync('one')
+   * console.log(ring.popSync({ timeout: 1000 })?.toString()) // → one
+   * ```
    */
   popSync(options?: Pick<Waiting, 'timeout'> & Into): Buffer | null {
     const { timeout, into } = poppingOf(options, POP_SYNC_KEYS)
@@ -298,12 +348,35 @@ export class Ring implements AsyncIterable<Buffer> {
    * in and then `null`. A push that has succeeded is before the end. Calling it again does nothing.
    *
    * @throws as {@link ended}.
+   * @example
+   * ```ts
+   * import { Ring, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(Ring.byteLengthFor(4096))
+   * const ring = new Ring(memory, 0, 4096)
+   * ring.end()
+   * console.log(ring.ended, await ring.pop()) // → true null
+   * ```
    */
   end(): void {
     native.endRing(this.#ring)
   }
 
-  /** Pops records until the end. `break` loses none. */
+  /**
+   * Pops records until the end. `break` loses none.
+   *
+   * @throws (rejects with) as {@link pop}, but for a timeout.
+   * @example
+   * ```ts
+   * import { Ring, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(Ring.byteLengthFor(4096))
+   * const ring = new Ring(memory, 0, 4096)
+   * await ring.push('one')
+   * ring.end()
+   * for await (const record of ring) console.log(record.toString()) // → one
+   * ```
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
     for (;;) {
       const next = await this.pop()

@@ -11,28 +11,12 @@ export const MEMORY: unique symbol = Symbol('memmap.memory')
 /** The same, for here: to V8 a const is constant where no other module can see it, and is looked up where one can. */
 const OWN: typeof MEMORY = MEMORY
 
-/**
- * Buffer's whole read and write family, over a region of any length.
- *
- * Offsets are bytes from the start of the region, 0 by default. Every method throws `ERR_INVALID_ARG_TYPE` or
- * `ERR_OUT_OF_RANGE` for an argument it cannot take (nothing is rounded or wrapped), `ERR_REGION_CLOSED` once the
- * region is closed, and `ERR_REGION_FAULTED` when the system could not supply a page; the writing ones
- * `ERR_REGION_READONLY` where access is `'read'`. A write that throws for its arguments has written nothing.
- *
- * @example
- * ```ts
- * import { MmapFile } from 'memmap'
- *
- * const file = MmapFile.open('counter.bin', { access: 'write', create: true, length: 8 })
- * file.writeBigUInt64LE(file.readBigUInt64LE(0) + 1n, 0)
- * file.close()
- * ```
- */
+/** Buffer's whole read and write family: what users are told of it stands at `Region`. */
 export abstract class ScalarAccess {
   /** @internal */
   abstract readonly [MEMORY]: Memory
 
-  /** Reads a signed 8-bit integer. */
+  /** Reads a signed 8-bit integer. @group Reading numbers */
   readInt8(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 1) ? memory.whole.getInt8(offset) : memory.fetch(offset, 1).getInt8(memory.local)
@@ -40,7 +24,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads an unsigned 8-bit integer. */
+  /** Reads an unsigned 8-bit integer. @group Reading numbers */
   readUInt8(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 1)
@@ -50,7 +34,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a signed 16-bit integer, little-endian. */
+  /** Reads a signed 16-bit integer, little-endian. @group Reading numbers */
   readInt16LE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 2)
@@ -60,7 +44,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a signed 16-bit integer, big-endian. */
+  /** Reads a signed 16-bit integer, big-endian. @group Reading numbers */
   readInt16BE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 2)
@@ -70,7 +54,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads an unsigned 16-bit integer, little-endian. */
+  /** Reads an unsigned 16-bit integer, little-endian. @group Reading numbers */
   readUInt16LE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 2)
@@ -80,7 +64,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads an unsigned 16-bit integer, big-endian. */
+  /** Reads an unsigned 16-bit integer, big-endian. @group Reading numbers */
   readUInt16BE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 2)
@@ -90,7 +74,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a signed 32-bit integer, little-endian. */
+  /** Reads a signed 32-bit integer, little-endian. @group Reading numbers */
   readInt32LE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 4)
@@ -100,7 +84,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a signed 32-bit integer, big-endian. */
+  /** Reads a signed 32-bit integer, big-endian. @group Reading numbers */
   readInt32BE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 4)
@@ -110,7 +94,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads an unsigned 32-bit integer, little-endian. */
+  /** Reads an unsigned 32-bit integer, little-endian. @group Reading numbers */
   readUInt32LE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 4)
@@ -120,7 +104,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads an unsigned 32-bit integer, big-endian. */
+  /** Reads an unsigned 32-bit integer, big-endian. @group Reading numbers */
   readUInt32BE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 4)
@@ -130,7 +114,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a signed 64-bit integer, little-endian. */
+  /** Reads a signed 64-bit integer, little-endian. @group Reading numbers */
   readBigInt64LE(offset = 0): bigint {
     const memory = this[OWN]
     const held = memory.holdsWord(offset)
@@ -140,7 +124,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a signed 64-bit integer, big-endian. */
+  /** Reads a signed 64-bit integer, big-endian. @group Reading numbers */
   readBigInt64BE(offset = 0): bigint {
     const memory = this[OWN]
     const value = memory.holds(offset, 8)
@@ -150,7 +134,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads an unsigned 64-bit integer, little-endian. */
+  /** Reads an unsigned 64-bit integer, little-endian. @group Reading numbers */
   readBigUInt64LE(offset = 0): bigint {
     const memory = this[OWN]
     const held = memory.holdsWord(offset)
@@ -160,7 +144,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads an unsigned 64-bit integer, big-endian. */
+  /** Reads an unsigned 64-bit integer, big-endian. @group Reading numbers */
   readBigUInt64BE(offset = 0): bigint {
     const memory = this[OWN]
     const value = memory.holds(offset, 8)
@@ -170,7 +154,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a 32-bit float, little-endian. */
+  /** Reads a 32-bit float, little-endian. @group Reading numbers */
   readFloatLE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 4)
@@ -180,7 +164,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a 32-bit float, big-endian. */
+  /** Reads a 32-bit float, big-endian. @group Reading numbers */
   readFloatBE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 4)
@@ -190,7 +174,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a 64-bit float, little-endian. */
+  /** Reads a 64-bit float, little-endian. @group Reading numbers */
   readDoubleLE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 8)
@@ -200,7 +184,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a 64-bit float, big-endian. */
+  /** Reads a 64-bit float, big-endian. @group Reading numbers */
   readDoubleBE(offset = 0): number {
     const memory = this[OWN]
     const value = memory.holds(offset, 8)
@@ -210,7 +194,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a signed integer of 1 to 6 bytes, little-endian. */
+  /** Reads a signed integer of 1 to 6 bytes, little-endian. @group Reading numbers */
   readIntLE(offset: number, byteLength: number): number {
     const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
@@ -222,7 +206,7 @@ export abstract class ScalarAccess {
     return value < half ? value : value - 2 * half
   }
 
-  /** Reads an unsigned integer of 1 to 6 bytes, little-endian. */
+  /** Reads an unsigned integer of 1 to 6 bytes, little-endian. @group Reading numbers */
   readUIntLE(offset: number, byteLength: number): number {
     const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
@@ -233,7 +217,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Reads a signed integer of 1 to 6 bytes, big-endian. */
+  /** Reads a signed integer of 1 to 6 bytes, big-endian. @group Reading numbers */
   readIntBE(offset: number, byteLength: number): number {
     const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
@@ -245,7 +229,7 @@ export abstract class ScalarAccess {
     return value < half ? value : value - 2 * half
   }
 
-  /** Reads an unsigned integer of 1 to 6 bytes, big-endian. */
+  /** Reads an unsigned integer of 1 to 6 bytes, big-endian. @group Reading numbers */
   readUIntBE(offset: number, byteLength: number): number {
     const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
@@ -256,7 +240,7 @@ export abstract class ScalarAccess {
     return value
   }
 
-  /** Writes a signed 8-bit integer; returns the offset behind it. */
+  /** Writes a signed 8-bit integer; returns the offset behind it. @group Writing numbers */
   writeInt8(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, -0x80, 0x7f)
@@ -266,7 +250,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 1
   }
 
-  /** Writes an unsigned 8-bit integer; returns the offset behind it. */
+  /** Writes an unsigned 8-bit integer; returns the offset behind it. @group Writing numbers */
   writeUInt8(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xff)
@@ -276,7 +260,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 1
   }
 
-  /** Writes a signed 16-bit integer, little-endian; returns the offset behind it. */
+  /** Writes a signed 16-bit integer, little-endian; returns the offset behind it. @group Writing numbers */
   writeInt16LE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, -0x8000, 0x7fff)
@@ -286,7 +270,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 2
   }
 
-  /** Writes a signed 16-bit integer, big-endian; returns the offset behind it. */
+  /** Writes a signed 16-bit integer, big-endian; returns the offset behind it. @group Writing numbers */
   writeInt16BE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, -0x8000, 0x7fff)
@@ -296,7 +280,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 2
   }
 
-  /** Writes an unsigned 16-bit integer, little-endian; returns the offset behind it. */
+  /** Writes an unsigned 16-bit integer, little-endian; returns the offset behind it. @group Writing numbers */
   writeUInt16LE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xffff)
@@ -306,7 +290,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 2
   }
 
-  /** Writes an unsigned 16-bit integer, big-endian; returns the offset behind it. */
+  /** Writes an unsigned 16-bit integer, big-endian; returns the offset behind it. @group Writing numbers */
   writeUInt16BE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xffff)
@@ -316,7 +300,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 2
   }
 
-  /** Writes a signed 32-bit integer, little-endian; returns the offset behind it. */
+  /** Writes a signed 32-bit integer, little-endian; returns the offset behind it. @group Writing numbers */
   writeInt32LE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, -0x80000000, 0x7fffffff)
@@ -326,7 +310,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 4
   }
 
-  /** Writes a signed 32-bit integer, big-endian; returns the offset behind it. */
+  /** Writes a signed 32-bit integer, big-endian; returns the offset behind it. @group Writing numbers */
   writeInt32BE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, -0x80000000, 0x7fffffff)
@@ -336,7 +320,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 4
   }
 
-  /** Writes an unsigned 32-bit integer, little-endian; returns the offset behind it. */
+  /** Writes an unsigned 32-bit integer, little-endian; returns the offset behind it. @group Writing numbers */
   writeUInt32LE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xffffffff)
@@ -346,7 +330,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 4
   }
 
-  /** Writes an unsigned 32-bit integer, big-endian; returns the offset behind it. */
+  /** Writes an unsigned 32-bit integer, big-endian; returns the offset behind it. @group Writing numbers */
   writeUInt32BE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.integer('value', value, 0, 0xffffffff)
@@ -356,7 +340,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 4
   }
 
-  /** Writes a signed 64-bit integer, little-endian; returns the offset behind it. */
+  /** Writes a signed 64-bit integer, little-endian; returns the offset behind it. @group Writing numbers */
   writeBigInt64LE(value: bigint, offset = 0): number {
     const memory = this[OWN]
     const checked = args.bigint('value', value, -0x8000000000000000n, 0x7fffffffffffffffn)
@@ -366,7 +350,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 8
   }
 
-  /** Writes a signed 64-bit integer, big-endian; returns the offset behind it. */
+  /** Writes a signed 64-bit integer, big-endian; returns the offset behind it. @group Writing numbers */
   writeBigInt64BE(value: bigint, offset = 0): number {
     const memory = this[OWN]
     const checked = args.bigint('value', value, -0x8000000000000000n, 0x7fffffffffffffffn)
@@ -376,7 +360,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 8
   }
 
-  /** Writes an unsigned 64-bit integer, little-endian; returns the offset behind it. */
+  /** Writes an unsigned 64-bit integer, little-endian; returns the offset behind it. @group Writing numbers */
   writeBigUInt64LE(value: bigint, offset = 0): number {
     const memory = this[OWN]
     const checked = args.bigint('value', value, 0n, 0xffffffffffffffffn)
@@ -386,7 +370,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 8
   }
 
-  /** Writes an unsigned 64-bit integer, big-endian; returns the offset behind it. */
+  /** Writes an unsigned 64-bit integer, big-endian; returns the offset behind it. @group Writing numbers */
   writeBigUInt64BE(value: bigint, offset = 0): number {
     const memory = this[OWN]
     const checked = args.bigint('value', value, 0n, 0xffffffffffffffffn)
@@ -396,7 +380,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 8
   }
 
-  /** Writes a 32-bit float, little-endian; returns the offset behind it. */
+  /** Writes a 32-bit float, little-endian; returns the offset behind it. @group Writing numbers */
   writeFloatLE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.float('value', value)
@@ -406,7 +390,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 4
   }
 
-  /** Writes a 32-bit float, big-endian; returns the offset behind it. */
+  /** Writes a 32-bit float, big-endian; returns the offset behind it. @group Writing numbers */
   writeFloatBE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.float('value', value)
@@ -416,7 +400,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 4
   }
 
-  /** Writes a 64-bit float, little-endian; returns the offset behind it. */
+  /** Writes a 64-bit float, little-endian; returns the offset behind it. @group Writing numbers */
   writeDoubleLE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.float('value', value)
@@ -426,7 +410,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 8
   }
 
-  /** Writes a 64-bit float, big-endian; returns the offset behind it. */
+  /** Writes a 64-bit float, big-endian; returns the offset behind it. @group Writing numbers */
   writeDoubleBE(value: number, offset = 0): number {
     const memory = this[OWN]
     const checked = args.float('value', value)
@@ -436,7 +420,7 @@ export abstract class ScalarAccess {
     return Number(offset) + 8
   }
 
-  /** Writes a signed integer of 1 to 6 bytes, little-endian; returns the offset behind it. */
+  /** Writes a signed integer of 1 to 6 bytes, little-endian; returns the offset behind it. @group Writing numbers */
   writeIntLE(value: number, offset: number, byteLength: number): number {
     const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
@@ -451,7 +435,7 @@ export abstract class ScalarAccess {
     return Number(offset) + size
   }
 
-  /** Writes an unsigned integer of 1 to 6 bytes, little-endian; returns the offset behind it. */
+  /** Writes an unsigned integer of 1 to 6 bytes, little-endian; returns the offset behind it. @group Writing numbers */
   writeUIntLE(value: number, offset: number, byteLength: number): number {
     const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
@@ -466,7 +450,7 @@ export abstract class ScalarAccess {
     return Number(offset) + size
   }
 
-  /** Writes a signed integer of 1 to 6 bytes, big-endian; returns the offset behind it. */
+  /** Writes a signed integer of 1 to 6 bytes, big-endian; returns the offset behind it. @group Writing numbers */
   writeIntBE(value: number, offset: number, byteLength: number): number {
     const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
@@ -481,7 +465,7 @@ export abstract class ScalarAccess {
     return Number(offset) + size
   }
 
-  /** Writes an unsigned integer of 1 to 6 bytes, big-endian; returns the offset behind it. */
+  /** Writes an unsigned integer of 1 to 6 bytes, big-endian; returns the offset behind it. @group Writing numbers */
   writeUIntBE(value: number, offset: number, byteLength: number): number {
     const memory = this[OWN]
     const size = args.integer('byteLength', byteLength, 1, 6)
@@ -496,42 +480,42 @@ export abstract class ScalarAccess {
     return Number(offset) + size
   }
 
-  /** The same as {@link readUInt8}. */
-  declare readUint8: this['readUInt8']
-  /** The same as {@link readUInt16LE}. */
-  declare readUint16LE: this['readUInt16LE']
-  /** The same as {@link readUInt16BE}. */
-  declare readUint16BE: this['readUInt16BE']
-  /** The same as {@link readUInt32LE}. */
-  declare readUint32LE: this['readUInt32LE']
-  /** The same as {@link readUInt32BE}. */
-  declare readUint32BE: this['readUInt32BE']
-  /** The same as {@link readBigUInt64LE}. */
-  declare readBigUint64LE: this['readBigUInt64LE']
-  /** The same as {@link readBigUInt64BE}. */
-  declare readBigUint64BE: this['readBigUInt64BE']
-  /** The same as {@link readUIntLE}. */
-  declare readUintLE: this['readUIntLE']
-  /** The same as {@link readUIntBE}. */
-  declare readUintBE: this['readUIntBE']
-  /** The same as {@link writeUInt8}. */
-  declare writeUint8: this['writeUInt8']
-  /** The same as {@link writeUInt16LE}. */
-  declare writeUint16LE: this['writeUInt16LE']
-  /** The same as {@link writeUInt16BE}. */
-  declare writeUint16BE: this['writeUInt16BE']
-  /** The same as {@link writeUInt32LE}. */
-  declare writeUint32LE: this['writeUInt32LE']
-  /** The same as {@link writeUInt32BE}. */
-  declare writeUint32BE: this['writeUInt32BE']
-  /** The same as {@link writeBigUInt64LE}. */
-  declare writeBigUint64LE: this['writeBigUInt64LE']
-  /** The same as {@link writeBigUInt64BE}. */
-  declare writeBigUint64BE: this['writeBigUInt64BE']
-  /** The same as {@link writeUIntLE}. */
-  declare writeUintLE: this['writeUIntLE']
-  /** The same as {@link writeUIntBE}. */
-  declare writeUintBE: this['writeUIntBE']
+  /** The same as {@link readUInt8}. @group Other names */
+  declare readUint8: (offset?: number) => number
+  /** The same as {@link readUInt16LE}. @group Other names */
+  declare readUint16LE: (offset?: number) => number
+  /** The same as {@link readUInt16BE}. @group Other names */
+  declare readUint16BE: (offset?: number) => number
+  /** The same as {@link readUInt32LE}. @group Other names */
+  declare readUint32LE: (offset?: number) => number
+  /** The same as {@link readUInt32BE}. @group Other names */
+  declare readUint32BE: (offset?: number) => number
+  /** The same as {@link readBigUInt64LE}. @group Other names */
+  declare readBigUint64LE: (offset?: number) => bigint
+  /** The same as {@link readBigUInt64BE}. @group Other names */
+  declare readBigUint64BE: (offset?: number) => bigint
+  /** The same as {@link readUIntLE}. @group Other names */
+  declare readUintLE: (offset: number, byteLength: number) => number
+  /** The same as {@link readUIntBE}. @group Other names */
+  declare readUintBE: (offset: number, byteLength: number) => number
+  /** The same as {@link writeUInt8}. @group Other names */
+  declare writeUint8: (value: number, offset?: number) => number
+  /** The same as {@link writeUInt16LE}. @group Other names */
+  declare writeUint16LE: (value: number, offset?: number) => number
+  /** The same as {@link writeUInt16BE}. @group Other names */
+  declare writeUint16BE: (value: number, offset?: number) => number
+  /** The same as {@link writeUInt32LE}. @group Other names */
+  declare writeUint32LE: (value: number, offset?: number) => number
+  /** The same as {@link writeUInt32BE}. @group Other names */
+  declare writeUint32BE: (value: number, offset?: number) => number
+  /** The same as {@link writeBigUInt64LE}. @group Other names */
+  declare writeBigUint64LE: (value: bigint, offset?: number) => number
+  /** The same as {@link writeBigUInt64BE}. @group Other names */
+  declare writeBigUint64BE: (value: bigint, offset?: number) => number
+  /** The same as {@link writeUIntLE}. @group Other names */
+  declare writeUintLE: (value: number, offset: number, byteLength: number) => number
+  /** The same as {@link writeUIntBE}. @group Other names */
+  declare writeUintBE: (value: number, offset: number, byteLength: number) => number
 }
 
 const NAMES = Object.getOwnPropertyNames(ScalarAccess.prototype).filter((name) => name !== 'constructor')

@@ -48,6 +48,7 @@ const NOTHING: readonly never[] = []
  * `stream.pipeline` and `Readable.from`. Either goes on where it is after a `break`, and throws `ERR_REGION_CLOSED` from the
  * next step on when the region is closed under it, and the reason of the `signal` it was given once that is aborted.
  *
+ * @group What one gets
  * @example
  * ```ts
  * import { MmapFile } from 'memmap'
@@ -75,12 +76,26 @@ export class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
     this.#before = position
   }
 
-  /** Where in the region the scan is: just behind the last item given; with `reverse` just before it. */
+  /**
+   * Where in the region the scan is: just behind the last item given; with `reverse` just before it. In bytes; never throws.
+   */
   get position(): number {
     return this.#given === 0 ? this.#before : this.#batches.behind(this.#given - 1)
   }
 
-  /** The next item. */
+  /**
+   * The next item.
+   *
+   * @throws `ERR_REGION_CLOSED`, `ERR_REGION_FAULTED`; the reason of the `signal` once that is aborted.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * const first = log.lines({ encoding: 'utf8' }).next()
+   * if (!first.done) console.log(first.value) // → 0 GET / 200 user=ann
+   * ```
+   */
   next(): IteratorResult<T, undefined> {
     const { region } = this.#batches.memory
     while (this.#given === this.#items.length) {
@@ -93,12 +108,38 @@ export class Scan<T> implements IterableIterator<T>, AsyncIterable<T> {
     return { done: false, value: this.#items[this.#given++] as T }
   }
 
-  /** The scan itself. */
+  /**
+   * The scan itself, for `for … of`: it works in this thread.
+   *
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * for (const index of log.indexesOf('ERROR')) {
+   *   console.log(index) // → 43
+   *   break
+   * }
+   * ```
+   */
   [Symbol.iterator](): this {
     return this
   }
 
-  /** The scan in the background. */
+  /**
+   * The scan in the background, for `for await … of`: the event loop goes on.
+   *
+   * @throws (rejects with) what {@link next} throws; `EAGAIN` where there is no thread to be had.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * let warnings = 0
+   * for await (const line of log.lines({ encoding: 'utf8' })) if (line.includes('WARN')) warnings += 1
+   * console.log(warnings) // → 1250
+   * ```
+   */
   // Not an async generator: that takes twice as long for an item, and there may be millions.
   [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined, undefined> {
     const pass: Pass = { progress: new Progress(this.#asked, this.#batches.total), work: undefined, ended: false }

@@ -22,34 +22,13 @@ const ANY_BYTE = Uint8Array.of(0)
 const NOWHERE = needlePattern(ANY_BYTE)
 const RANGE_AND_BACKGROUND = ['start', 'end', ...BACKGROUND] as const
 
-/**
- * Finding, counting and going through lines: at the speed of the memory, right at any length, and in the background where
- * the event loop must go on.
- *
- * A needle is bytes, a string (its UTF-8), or one byte by its number. A range is a text of its own: matches lie wholly in it.
- *
- * A regular expression works on bytes, and finds a match in linear time whatever the pattern. Without the flag `u`, `.`, `\w`, `\s` and classes
- * stand for single bytes, `\xHH` for just that one, and a character beyond ASCII for its bytes in UTF-8; with `u` the text is UTF-8.
- * The flags `i`, `m`, `s` and `y` (at the start of the range, then match behind match) mean what they mean in JavaScript, `g` and
- * `lastIndex` nothing. Look-around, back-references and the flag `v` are refused with `ERR_INVALID_ARG_VALUE`, by their names.
- *
- * What differs from JavaScript: a group that is repeated keeps what it matched last; a repetition ends where it matches nothing,
- * as `(|a)*` does at once; `\r\n` is one line end, in the middle of which `^` and `$` with `m` never are, and U+2028 and U+2029
- * are none; `\b` knows letters of ASCII only, also with `iu`; with `iu` `\P{…}` is what `\p{…}` is not.
- *
- * @example
- * ```ts
- * import { MmapFile } from 'memmap'
- *
- * using log = MmapFile.open('access.log')
- * console.log(log.count('\n'), await log.countAsync(/ 5\d\d /))
- * for await (const { index, needle } of log.indexesOf(['ERROR', 'WARN'])) console.log(index, needle)
- * ```
- */
+/** Finding, counting and going through lines: what users are told of it stands at `Region`. */
 export abstract class Searching extends ScalarAccess {
   /**
    * Position of the first match that lies wholly in the range, or -1. An empty needle is found at its start.
    *
+   * @group Searching
+   * @throws `ERR_INVALID_ARG_TYPE` for what is no needle; `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
@@ -63,13 +42,38 @@ export abstract class Searching extends ScalarAccess {
     return native.indexOf(this[MEMORY].region, start, end, bytes)
   }
 
-  /** Position of the last match that lies wholly in the range, or -1. An empty needle is found at its end. */
+  /**
+   * Position of the last match that lies wholly in the range, or -1. An empty needle is found at its end.
+   *
+   * @group Searching
+   * @throws `ERR_INVALID_ARG_TYPE` for what is no needle; `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * const line = log.lastIndexOf('\n', { end: -1 }) + 1
+   * console.log(log.toString('utf8', line).trim()) // → 4999 POST /y 500 user=eve ERROR
+   * ```
+   */
   lastIndexOf(needle: Needle, range?: Range): number {
     const { start, end, bytes } = this.#sought(needle, args.range(range))
     return native.lastIndexOf(this[MEMORY].region, start, end, bytes)
   }
 
-  /** Whether there is a match that lies wholly in the range. */
+  /**
+   * Whether there is a match that lies wholly in the range.
+   *
+   * @group Searching
+   * @throws `ERR_INVALID_ARG_TYPE` for what is no needle; `ERR_REGION_CLOSED`; `ERR_REGION_FAULTED`.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * console.log(log.includes('FATAL')) // → false
+   * ```
+   */
   includes(needle: Needle, range?: Range): boolean {
     return this.indexOf(needle, range) !== -1
   }
@@ -79,7 +83,15 @@ export abstract class Searching extends ScalarAccess {
    *
    * Many needles are looked for at once, and counted each: of two that begin at the same byte the first of the list is found.
    *
+   * @group Searching
    * @throws `ERR_INVALID_ARG_VALUE` for a regular expression that this engine cannot do, and for no or empty needles in a list.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * console.log(log.count(/ 5\d\d /), log.count(['ERROR', 'WARN'])) // → 2500 [ 2500, 1250 ]
+   * ```
    */
   count(needle: Needle | RegExp, range?: Range): number
   count(needles: readonly Needle[], range?: Range): number[]
@@ -98,6 +110,7 @@ export abstract class Searching extends ScalarAccess {
   /**
    * As {@link indexOf}, in the background and on several threads.
    *
+   * @group Searching
    * @param options a range, and how: see {@link Background}.
    * @throws (rejects) the reason of the signal; `ERR_REGION_CLOSED` where the region was closed or mapped anew meanwhile;
    * `ERR_REGION_FAULTED`; `EAGAIN` where there is no thread to be had.
@@ -106,7 +119,7 @@ export abstract class Searching extends ScalarAccess {
    * import { MmapFile } from 'memmap'
    *
    * using file = MmapFile.open('access.log')
-   * const index = await file.indexOfAsync('ERROR', { signal: AbortSignal.timeout(1000) })
+   * console.log(await file.indexOfAsync('ERROR', { signal: AbortSignal.timeout(60_000) })) // → 43
    * ```
    */
   async indexOfAsync(needle: Needle, options?: Range & Background): Promise<number> {
@@ -119,7 +132,21 @@ export abstract class Searching extends ScalarAccess {
     )
   }
 
-  /** As {@link count}, in the background and on several threads; rejects as {@link indexOfAsync}. */
+  /**
+   * As {@link count}, in the background and on several threads.
+   *
+   * @group Searching
+   * @param options a range, and how: see {@link Background}.
+   * @throws (rejects) as {@link indexOfAsync}; `ERR_INVALID_ARG_VALUE` as {@link count}.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * const onProgress = (done: number, total: number) => console.log(Math.round((100 * done) / total), '%')
+   * console.log(await log.countAsync(['ERROR', 'WARN'], { onProgress })) // → [ 2500, 1250 ]
+   * ```
+   */
   async countAsync(needle: Needle | RegExp, options?: Range & Background): Promise<number>
   async countAsync(needles: readonly Needle[], options?: Range & Background): Promise<number[]>
   async countAsync(
@@ -138,6 +165,10 @@ export abstract class Searching extends ScalarAccess {
   /**
    * Positions of all matches that do not overlap; of many needles also which it is.
    *
+   * @group Searching
+   * @param options a range, and how it is done with `for await`: see {@link Background}.
+   * @throws `ERR_INVALID_ARG_TYPE` for what is no needle; `ERR_INVALID_ARG_VALUE` for no or empty needles in a list; `ERR_REGION_CLOSED`.
+   * What steps throw stands at {@link Scan}.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'
@@ -163,6 +194,7 @@ export abstract class Searching extends ScalarAccess {
   /**
    * The first match of a regular expression in the range, or `null`.
    *
+   * @group Searching
    * @throws `ERR_INVALID_ARG_VALUE` for what this engine cannot do.
    * @example
    * ```ts
@@ -184,7 +216,17 @@ export abstract class Searching extends ScalarAccess {
   /**
    * All matches of a regular expression, or of many needles, that do not overlap.
    *
+   * @group Searching
    * @throws `ERR_INVALID_ARG_VALUE` for what this engine cannot do.
+   * @example
+   * ```ts
+   * import { MmapFile } from 'memmap'
+   *
+   * using log = MmapFile.open('access.log')
+   * const users = new Set<string>()
+   * for (const [, user] of log.matchAll(/user=(\w+)/)) users.add(String(user))
+   * console.log([...users].join()) // → ann,bob,eve
+   * ```
    */
   matchAll(pattern: RegExp | readonly Needle[], options?: Range & Background): Scan<Match> {
     const given = args.options(options, RANGE_AND_BACKGROUND)
@@ -197,9 +239,11 @@ export abstract class Searching extends ScalarAccess {
   /**
    * Line after line, without its `\n` or `\r\n`; the last one also where it has no end. Copies: they outlive the region.
    *
+   * @group Searching
    * @param options a range, and an `encoding`: with one the lines are strings, without they are Buffers. Lines are cut at
    * the byte 0x0a, so UTF-16 is refused. `reverse` goes from the last line to the first, `partial: false` leaves out a last
    * line without its end.
+   * @throws `ERR_UNKNOWN_ENCODING`; `ERR_INVALID_ARG_VALUE` for UTF-16; `ERR_REGION_CLOSED`. What steps throw stands at {@link Scan}.
    * @example
    * ```ts
    * import { MmapFile } from 'memmap'

@@ -26,31 +26,45 @@ const LONGEST_CHANGE_MS = 50
  * taken: `recover` gives it back. Up to 248 workers and processes may have permits at a time. For the memory the same
  * holds as for {@link Mutex}.
  *
+ * @group Taking turns
  * @example
  * ```ts
  * import { Semaphore, SharedMemory } from 'memmap'
  *
- * const downloads = new Semaphore(SharedMemory.openOrCreate('downloads', 4096), 0, 4)
+ * const memory = SharedMemory.openOrCreate('downloads', 4096)
+ * const downloads = new Semaphore(memory, 0, 4)
  * await downloads.acquire()
  * try {
  *   // at most four are here, in all processes
  * } finally {
  *   downloads.release()
  * }
+ * SharedMemory.unlink('downloads')
+ * memory.close()
  * ```
  */
 export class Semaphore {
-  /** Bytes it takes. */
+  /** Bytes of memory that a semaphore takes: 2048. */
   static readonly byteLength: number = BYTES
 
   readonly #place: Place
   readonly #permits: number
 
   /**
-   * The semaphore at `offset`, a multiple of 8 in memory.
+   * The semaphore at a place of a region; any number of objects for the same one.
    *
+   * @param region a file opened with access `'write'`, or `SharedMemory`.
+   * @param offset in bytes: a multiple of 8 in memory, the same in every process.
    * @param permits how many may be taken: 1 to 2^31 - 1.
    * @throws as `new Mutex`.
+   * @example
+   * ```ts
+   * import { Semaphore, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const seats = new Semaphore(memory, 0, 2)
+   * console.log(seats.tryAcquire(), seats.tryAcquire(), seats.tryAcquire()) // → true true false
+   * ```
    */
   constructor(region: Region, offset: number, permits: number) {
     checkPlace(region, offset)
@@ -62,8 +76,18 @@ export class Semaphore {
    * Takes a permit, or waits for one: first come, first served among those of this isolate. Where all are those of the dead, it
    * waits until somebody calls `recover`.
    *
+   * @param options `timeout` in milliseconds, by default for ever, and a `signal`.
    * @throws (rejects with) `ERR_LOCK_TIMEOUT`; the signal's `reason`; `ERR_REGION_CLOSED`, also where the region is closed
-   * meanwhile; `ERR_SHARED_STATE_INVALID` where somebody has overwritten it.
+   * meanwhile; `ERR_SHARED_STATE_INVALID` where somebody has overwritten it; `ERR_INVALID_STATE` where 248 others have permits.
+   * @example
+   * ```ts
+   * import { Semaphore, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const downloads = new Semaphore(memory, 0, 4)
+   * await downloads.acquire({ timeout: 1000 })
+   * downloads.release()
+   * ```
    */
   async acquire(options?: Waiting): Promise<void> {
     const given = args.options(options, ['timeout', 'signal'])
@@ -79,7 +103,20 @@ export class Semaphore {
     await take(this.#place, timeout, signal, this.#name, (manner) => this.#attempt(manner))
   }
 
-  /** As {@link Semaphore.acquire}, with this thread standing still. A worker that waits can be terminated. */
+  /**
+   * As {@link Semaphore.acquire}, with this thread standing still. A worker that waits can be terminated.
+   *
+   * @throws as {@link Semaphore.acquire}.
+   * @example
+   * ```ts
+   * import { Semaphore, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const downloads = new Semaphore(memory, 0, 4)
+   * downloads.acquireSync({ timeout: 1000 })
+   * downloads.release()
+   * ```
+   */
   acquireSync(options?: Pick<Waiting, 'timeout'>): void {
     const given = args.options(options, ['timeout'])
     const timeout = args.timeout('options.timeout', given.timeout)
@@ -89,6 +126,16 @@ export class Semaphore {
   /**
    * Takes a permit if there is one. False also where that cannot be said within 50 ms, since a process was stopped in just the
    * microsecond in which it changed the table.
+   *
+   * @throws as {@link Semaphore.acquire}, but for a timeout.
+   * @example
+   * ```ts
+   * import { Semaphore, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const downloads = new Semaphore(memory, 0, 1)
+   * if (downloads.tryAcquire()) downloads.release()
+   * ```
    */
   tryAcquire(): boolean {
     const answer = untilDone(this.#place, LONGEST_CHANGE_MS, (manner) => this.#acquire(manner & ~MANNER.waits))
@@ -99,7 +146,17 @@ export class Semaphore {
    * Gives permits back: those of this isolate first, then others', since a permit may be given back elsewhere than where it was
    * taken.
    *
-   * @throws `ERR_OUT_OF_RANGE` where fewer are taken; nothing has changed then.
+   * @param count how many, 1 to 2^31 - 1; by default 1.
+   * @throws `ERR_OUT_OF_RANGE` where fewer are taken; nothing has changed then. `ERR_REGION_CLOSED`, `ERR_SHARED_STATE_INVALID`.
+   * @example
+   * ```ts
+   * import { Semaphore, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const downloads = new Semaphore(memory, 0, 4)
+   * for (let i = 0; i < 4; i++) await downloads.acquire()
+   * downloads.release(4)
+   * ```
    */
   release(count = 1): void {
     const permits = args.integer('count', count, 1, MOST)
@@ -115,6 +172,15 @@ export class Semaphore {
    * nothing is left of what they did with their permits.
    *
    * @returns how many permits that gave back.
+   * @throws `ERR_REGION_CLOSED`, `ERR_REGION_READONLY`, `ERR_SHARED_STATE_INVALID`.
+   * @example
+   * ```ts
+   * import { Semaphore, SharedMemory } from 'memmap'
+   *
+   * using memory = SharedMemory.anonymous(4096)
+   * const downloads = new Semaphore(memory, 0, 4)
+   * console.log(downloads.recover()) // → 0
+   * ```
    */
   recover(): number {
     const { offset, owned } = this.#place

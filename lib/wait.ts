@@ -7,7 +7,20 @@ import * as args from './arguments.ts'
 import { outOfRange, regionClosed } from './errors.ts'
 import type { Memory } from './memory.ts'
 
-/** How a wait ended. */
+/**
+ * How a wait ended: somebody has called or the word is another one since; the word was another one; the time is over.
+ *
+ * @group Answers
+ * @example
+ * ```ts
+ * import { SharedMemory } from 'memmap'
+ * import type { WaitResult } from 'memmap'
+ *
+ * using memory = SharedMemory.anonymous(4096)
+ * const result: WaitResult = memory.wait(0, 1)
+ * console.log(result) // → not-equal
+ * ```
+ */
 export type WaitResult = 'ok' | 'not-equal' | 'timed-out'
 
 const WORD = 4
@@ -15,7 +28,7 @@ const [MOST_NEGATIVE, MOST] = [-(2 ** 31), 2 ** 31 - 1]
 /** As many as there may be. */
 const ALL = 2 ** 31 - 1
 /** A worker that is terminated must come back from the addon first. */
-const LONGEST_BLOCK_MS = 50
+const LONGEST_BLOCK_MS = 25
 /** Timers take no more; a longer wait is begun again. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 const [WOKEN, DIFFERENT] = [0, 1]

@@ -10,7 +10,7 @@ import { waitElsewhere } from './wait.ts'
  * may be dead. A worker that stands still must come back from the addon first, to be terminated.
  */
 const LONGEST_SLEEP_MS = 200
-const LONGEST_BLOCK_MS = 50
+const LONGEST_BLOCK_MS = 25
 /** Timers take no more; a longer wait is begun again. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 

@@ -42,11 +42,16 @@ export function run(command, args, { quiet = false, ...options } = {}) {
   }
 }
 
-/** Runs a program of a package. */
-export function npx(name, args, options) {
+/** The program of a package. */
+export function binOf(name) {
   const manifest = JSON.parse(readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8'))
   const bin = typeof manifest.bin === 'string' ? manifest.bin : Object.values(manifest.bin)[0]
-  run(process.execPath, [join(ROOT, 'node_modules', name, bin), ...args], options)
+  return join(ROOT, 'node_modules', name, bin)
+}
+
+/** Runs a program of a package. */
+export function npx(name, args, options) {
+  run(process.execPath, [binOf(name), ...args], options)
 }
 
 /** All files of some files and folders. */

@@ -4,10 +4,11 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { EventEmitter } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
-import { capabilities } from 'memmap'
 import type { Access, RegionHandle } from 'memmap'
 
 import { isLinux } from './system.ts'
@@ -26,9 +27,16 @@ export interface Shared {
 
 const PROGRAM = fileURLToPath(new URL('../fixtures/waits/partner.mjs', import.meta.url))
 
+/** What makes io_uring impossible: a kernel before 6.7, whoever runs this machine, and perhaps a container's filter. */
+function mayForbidRing(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number)
+  if (major < 6 || (major === 6 && minor < 7)) return true
+  const isDisabled = readFileSync('/proc/sys/kernel/io_uring_disabled', 'utf8').trim() !== '0'
+  return isDisabled || !/^Seccomp:\s+0$/m.test(readFileSync('/proc/self/status', 'utf8'))
+}
+
 /** Whether a call is told to just the waits it was meant for, however many there are: Linux where io_uring is allowed. */
-export const countsCalls =
-  isLinux && capabilities()['waitAsync'] === 'native' && process.env['MEMMAP_WAITER'] === undefined
+export const countsCalls = isLinux && process.env['MEMMAP_WAITER'] === undefined && !mayForbidRing()
 
 /** A process, or a worker of this one. */
 export class Partner {

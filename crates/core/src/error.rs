@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::fault::News;
+use crate::remedy::remedy;
 use crate::sys;
 
 /// What every fallible function of this crate returns.
@@ -143,7 +144,7 @@ impl fmt::Display for Error {
                 if let Some(path) = &system.path {
                     write!(f, " '{}'", path.display())?;
                 }
-                match &system.advice {
+                match system.advice.as_deref().or_else(|| remedy(code, system.syscall)) {
                     Some(advice) => write!(f, " ({advice})"),
                     None => Ok(()),
                 }

@@ -30,6 +30,7 @@ pub mod private_memory;
 pub mod range_lock;
 pub mod read_ahead;
 pub mod region;
+mod remedy;
 pub mod residency;
 pub mod ring;
 pub mod search;

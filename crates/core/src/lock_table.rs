@@ -117,7 +117,9 @@ fn explain(cause: &io::Error, wanted: &Wanted, file: &LockFile) -> Error {
             Kind::Range => "locks of ranges by open file description",
             Kind::File => "locks of whole files",
         };
-        return Error::LockUnsupported(format!("This system or file system has no {what}: {cause}"));
+        return Error::LockUnsupported(format!(
+            "This system or file system has no {what}: {cause}; lock a file on a local disk instead"
+        ));
     }
     let call = if wanted.kind == Kind::Range { "fcntl" } else { "flock" };
     Error::system(call, cause).at(file.path.as_deref())

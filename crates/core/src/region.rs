@@ -369,7 +369,9 @@ impl Region {
             return Err(Error::ReadOnly);
         }
         if self.plan.kind == Kind::PrivateMemory {
-            return Err(Error::InvalidState("PrivateMemory belongs to one isolate and cannot be shared".into()));
+            return Err(Error::InvalidState(
+                "PrivateMemory belongs to one isolate and cannot be shared; SharedMemory.anonymous() can".into(),
+            ));
         }
         if self.mapping.lead() != 0 {
             return Err(Error::InvalidState(format!(
@@ -385,7 +387,9 @@ impl Region {
     /// Lets a worker attach to the same memory; the number and the secret it needs.
     pub fn share(&mut self) -> Result<(u64, u64)> {
         if self.plan.kind == Kind::PrivateMemory {
-            return Err(Error::InvalidState("PrivateMemory belongs to one isolate and cannot be shared".into()));
+            return Err(Error::InvalidState(
+                "PrivateMemory belongs to one isolate and cannot be shared; SharedMemory.anonymous() can".into(),
+            ));
         }
         let object = self.object.as_ref().ok_or_else(|| no_descriptor("share()"))?;
         let shared = match &self.shared {
@@ -439,7 +443,9 @@ fn copy_pages(from: &Mapping, to: &Mapping, len: usize) {
 }
 
 pub(crate) fn no_descriptor(what: &'static str) -> Error {
-    Error::InvalidState(format!("{what} needs the file's descriptor, and the region was opened with keepOpen: false"))
+    Error::InvalidState(format!(
+        "{what} needs the file's descriptor, and the region was opened with keepOpen: false; open it without that"
+    ))
 }
 
 pub(crate) fn to_len(length: u64) -> Result<usize> {

@@ -1,8 +1,11 @@
 //! A bounded ring of records in shared memory, for any number of producers and consumers.
 //!
-//! The algorithm is in [`queue`], which knows no mapping; [`member`] is one participant's part of a ring in a region.
+//! What lies in memory is in [`layout`], the algorithm in [`queue`] and [`seats`]: none of them knows a mapping. [`member`] is
+//! one participant's part of a ring in a region.
 
+pub mod layout;
 mod member;
 pub mod queue;
+mod seats;
 
 pub use member::*;

@@ -122,7 +122,7 @@ impl<W: Word, A: Fn(u32) -> Result<bool>> Semaphore<'_, W, A> {
             let owner = record.owner.load();
             if owner == 0 || owner >= NOBODY {
                 return Err(Error::SharedStateInvalid(
-                    "The memory of the semaphore was overwritten: somebody who cannot be has permits".into(),
+                    "The memory of the semaphore was overwritten: somebody who cannot be has permits; zero the memory once nobody uses it".into(),
                 ));
             }
             sum += u64::from(count);

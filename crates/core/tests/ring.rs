@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use memmap_core::ring::queue::{Broken, Call, Control, Place, Popped, Pushed, Queue, Seat, Shape, Step, World, CELL};
+use memmap_core::ring::layout::{Control, Place, Seat, Shape, CELL};
+use memmap_core::ring::queue::{Broken, Call, Popped, Pushed, Queue, Step, World};
 use memmap_core::ring::{byte_length_for, Ring, LONGEST, SEATS, SHORTEST};
 use memmap_core::shared_memory::{self, NameOptions};
 use proptest::prelude::*;

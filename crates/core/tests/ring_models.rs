@@ -1,13 +1,19 @@
 //! The ring's algorithm under loom, which runs a model once for each order in which its threads can see each other's
-//! stores. It is the very file that the crate has, compiled with loom's atomics. Sleep has no timeouts here: a wake-up
+//! stores. It is the very files that the crate has, compiled with loom's atomics. Sleep has no timeouts here: a wake-up
 //! that is lost is a deadlock, which loom reports.
 
 // They are about the algorithm, and the same everywhere: once is enough, where nothing is emulated.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 
 #[allow(dead_code)]
+#[path = "../src/ring/layout.rs"]
+mod layout;
+#[allow(dead_code)]
 #[path = "../src/ring/queue.rs"]
 mod queue;
+#[allow(dead_code)]
+#[path = "../src/ring/seats.rs"]
+mod seats;
 /// loom's atomics. It looks for the orders that matter by who touched a word last, and misses those where a thread has read the
 /// word itself before it swaps it, as all of ours do. So models run twice: as they are, where loads may see old values; and
 /// with every load and store made by a swap or a fetch_add of 0, which it never misses.
@@ -82,13 +88,12 @@ mod sync {
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
+use layout::{Control, Place, Seat, Shape, CELL};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use queue::{
-    about_to_sleep, has_sleepers, Call, Control, Place, Popped, Pushed, Queue, Seat, Shape, Step, World, CELL,
-};
+use queue::{about_to_sleep, has_sleepers, Call, Popped, Pushed, Queue, Step, World};
 use sync::atomic::{AtomicU32, AtomicU64, EXACT};
 
 /// A ring with what the system is to it: memory, sleep, and knowledge of who has died. Seat `n` is that of participant `n + 1`.

@@ -238,6 +238,35 @@ fn a_wait_that_is_given_up_takes_no_call_from_others() {
 }
 
 #[test]
+fn a_call_at_the_moment_in_which_a_wait_begins_is_not_missed() {
+    let rounds = if emulated() { 300 } else { 3000 };
+    let (mut mine, mut theirs) = two(4096);
+    let (owner, turn) = (owner(), AtomicU32::new(0));
+    let missed = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..rounds {
+                while turn.load(Ordering::SeqCst) <= round {
+                    std::thread::yield_now();
+                }
+                // A little later each time, up to some 20 microseconds.
+                let later = Instant::now() + Duration::from_nanos(u64::from(round % 100) * 200);
+                while Instant::now() < later {}
+                store(&theirs, 0, round + 1);
+                notify(&mut theirs, 0, u32::MAX);
+            }
+        });
+        let missed = (0..rounds).find(|&round| {
+            turn.store(round + 1, Ordering::SeqCst);
+            // Where nothing has begun, the other was faster.
+            Begun::new(owner, 1, &mut mine, 0, round).is_some_and(|begun| begun.ends() != "no error")
+        });
+        turn.store(u32::MAX, Ordering::SeqCst);
+        missed
+    });
+    assert_eq!(missed, None);
+}
+
+#[test]
 fn waits_end_with_their_region_and_follow_it_where_it_is_mapped_anew() {
     let folder = Folder::new();
     let path = folder.file("file", &[0; 20_000]);
@@ -251,7 +280,9 @@ fn waits_end_with_their_region_and_follow_it_where_it_is_mapped_anew() {
         let old = mine.refresh().unwrap().unwrap();
         waiter::region_moved(owner, 5, &mut mine);
         old.close();
-        assert_eq!(goes.ends(), "ERR_OUT_OF_RANGE");
+        let ended = goes.ends();
+        // Where the thread looks at the words in turn it may have found the page gone before.
+        assert!(ended == "ERR_OUT_OF_RANGE" || !exact() && ended == "ERR_REGION_FAULTED", "{ended}");
     } else {
         assert!(waiter::give_up(goes.key));
     }

@@ -6,8 +6,8 @@ use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::queue::{about_to_sleep, has_sleepers};
-use super::queue::{Broken, Call, Control, Place, Popped, Pushed, Queue, Seat, Shape, World, CELL};
+use super::layout::{Control, Place, Seat, Shape, CELL};
+use super::queue::{about_to_sleep, has_sleepers, Broken, Call, Popped, Pushed, Queue, World};
 use crate::life::{self, Lives};
 use crate::wait::Word;
 use crate::{Access, Error, Mapping, Protection, Region, Result};
@@ -341,13 +341,17 @@ fn begin(queue: &Queue<'_>) -> std::result::Result<(), u64> {
 fn refusal(format: u64, shape: Shape) -> Error {
     let [name @ .., version, power] = format.to_le_bytes();
     Error::SharedStateInvalid(if format == format_of(shape) {
-        "The control words of the ring hold what cannot be: somebody else writes there".into()
+        "The control words of the ring hold what cannot be: somebody else writes there; zero the memory to begin anew"
+            .into()
     } else if name != FORMAT.to_le_bytes()[..6] {
-        "There is no ring at this place, and no zeros that could become one".into()
+        "There is no ring at this place, and no zeros that could become one; zero the memory, or look for another offset".into()
     } else if version == 1 {
-        format!("The ring at this place has a capacity of 2^{power} bytes, and not of {}", shape.capacity())
+        format!(
+            "The ring at this place has a capacity of 2^{power} bytes, and not of {}; all must say the same",
+            shape.capacity()
+        )
     } else {
-        format!("The ring at this place is of version {version}, and this is version 1")
+        format!("The ring at this place is of version {version}, and this is version 1; use one version of the package everywhere")
     })
 }
 

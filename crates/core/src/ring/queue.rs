@@ -31,150 +31,15 @@
 //! **Trust.** Whatever stands in memory may be garbage. Lengths are held against the ring's, positions only choose a cell,
 //! and a state that cannot be, or in which nothing moves, is [`Broken`].
 
+use super::layout::{Control, Place, Seat, Seen, Shape, COMMITTED, DONE, RESERVED, SEALED, TAKEN};
+use super::seats::Role;
 use crate::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
 use Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
-/// Bytes of a cell: a cache line, so that records of two threads share none.
-pub const CELL: usize = 64;
 /// In the words that sleepers look at: somebody sleeps. The rest of the word counts how often sleepers were woken.
 pub const SLEEPERS: u32 = 1;
 /// Tries of one call before it says that it cannot now: each that fails is one that somebody else has won.
 const TRIES: usize = 100_000;
-
-const STATE_BITS: u32 = 3;
-const RESERVED: u64 = 0;
-const COMMITTED: u64 = 1;
-const TAKEN: u64 = 2;
-const DONE: u64 = 3;
-/// No record comes here any more.
-const SEALED: u64 = 4;
-
-/// A word on a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(C, align(64))]
-pub struct Line<T>(pub T);
-
-/// The words of a ring; all zeros is an empty one.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub struct Control {
-    /// What this is: written first, by whoever comes first.
-    pub format: AtomicU64,
-    /// Not 0: nothing is pushed any more.
-    pub ended: AtomicU64,
-    /// Records that were dropped, since who pushed them had died.
-    pub dropped: AtomicU64,
-    /// Where participants get their numbers.
-    pub joined: AtomicU32,
-    /// What tells this memory from all other where the system does not: see `life.rs`.
-    pub mark: AtomicU32,
-    /// Where the next record is pushed.
-    pub tail: Line<AtomicU64>,
-    /// Where the next record is popped.
-    pub head: Line<AtomicU64>,
-    /// Before this all cells may be used again.
-    pub freed: Line<AtomicU64>,
-    /// What consumers sleep on.
-    pub data: Line<AtomicU32>,
-    /// What producers sleep on.
-    pub space: Line<AtomicU32>,
-}
-
-/// A participant's place.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub struct Seat {
-    /// Its number; 0 if nobody sits there.
-    pub owner: AtomicU64,
-    /// The position it may have swapped the header of.
-    pub claim: AtomicU64,
-}
-
-/// How long a ring is, and what follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    cells: u64,
-    length_bits: u32,
-}
-
-/// What a header says about a position.
-enum Seen {
-    /// It is of an earlier lap: nobody has claimed the position.
-    Older,
-    /// It is of a later one: the position is past.
-    Newer,
-    /// A record, or the seal.
-    Record { state: u64, length: usize },
-    /// Nothing that anybody of us would write.
-    Garbage,
-}
-
-impl Shape {
-    /// For so many bytes: a power of two, and at least a cell.
-    pub fn new(capacity: usize) -> Self {
-        Self { cells: (capacity / CELL) as u64, length_bits: capacity.trailing_zeros() + 1 }
-    }
-
-    /// Bytes of all cells.
-    pub fn capacity(self) -> usize {
-        self.cells as usize * CELL
-    }
-
-    /// How many cells there are.
-    pub fn cells(self) -> usize {
-        self.cells as usize
-    }
-
-    fn cells_of(self, length: usize) -> u64 {
-        length.div_ceil(CELL).max(1) as u64
-    }
-
-    fn lap_bits(self) -> u32 {
-        64 - STATE_BITS - self.length_bits
-    }
-
-    /// From 1 on, so that zeroed memory is of an earlier lap.
-    fn lap(self, position: u64) -> u64 {
-        let lap = (position >> self.cells.trailing_zeros()).wrapping_add(1);
-        lap & ((1 << self.lap_bits()) - 1)
-    }
-
-    fn header(self, position: u64, state: u64, length: usize) -> u64 {
-        (self.lap(position) << STATE_BITS | state) << self.length_bits | length as u64
-    }
-
-    fn read(self, header: u64, position: u64) -> Seen {
-        let found = header >> (self.length_bits + STATE_BITS);
-        let ahead = found.wrapping_sub(self.lap(position)) & ((1 << self.lap_bits()) - 1);
-        if ahead != 0 {
-            // There are 2^54 cells before laps begin again: half of that to either side.
-            return if ahead >> (self.lap_bits() - 1) == 0 { Seen::Newer } else { Seen::Older };
-        }
-        let state = header >> self.length_bits & ((1 << STATE_BITS) - 1);
-        let length = (header & ((1 << self.length_bits) - 1)) as usize;
-        if state > SEALED || length > self.capacity() {
-            return Seen::Garbage;
-        }
-        Seen::Record { state, length }
-    }
-
-    fn place(self, position: u64, length: usize) -> Place {
-        let start = (position & (self.cells - 1)) as usize * CELL;
-        let first = length.min(self.capacity() - start);
-        Place { start, first, rest: length - first }
-    }
-}
-
-/// Where a record's bytes are: from `start` on, and what does not fit before the end at the very beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// First byte.
-    pub start: usize,
-    /// Bytes from there on.
-    pub first: usize,
-    /// Bytes at the beginning.
-    pub rest: usize,
-}
 
 /// The control words hold what cannot be: they are no ring's, or somebody else writes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,12 +118,6 @@ pub struct Call<'a, W> {
     pub recover: bool,
     /// Who knows about that.
     pub world: &'a W,
-}
-
-#[derive(Clone, Copy)]
-enum Role {
-    Producer,
-    Consumer,
 }
 
 /// A ring, wherever its words are.
@@ -495,67 +354,6 @@ impl Queue<'_> {
         control.freed.0.load(Acquire)
     }
 
-    /// Takes a seat for a participant: one that is free, or that of a dead one. None if all are taken.
-    pub fn sit(&self, owner: u64, world: &impl World) -> Option<usize> {
-        let free = |found| found == 0;
-        let dead = |found| world.is_dead(found);
-        self.sit_where(owner, free).or_else(|| self.sit_where(owner, dead))
-    }
-
-    fn sit_where(&self, owner: u64, may: impl Fn(u64) -> bool) -> Option<usize> {
-        (0..self.seats.len()).map(|turn| self.spread(turn)).find(|&index| {
-            let seat = &self.seats[index];
-            let found = seat.owner.load(Acquire);
-            let sits = may(found) && seat.owner.compare_exchange(found, owner, AcqRel, Relaxed).is_ok();
-            if sits {
-                // Of the one before: now it would be ours.
-                seat.claim.store(0, Release);
-            }
-            sits
-        })
-    }
-
-    /// Four seats share a cache line: the first ones to come get each a line of their own.
-    fn spread(&self, turn: usize) -> usize {
-        turn * 4 % self.seats.len() + turn * 4 / self.seats.len()
-    }
-
-    /// Whether a seat is still this participant's: memory may have been zeroed, or written by others.
-    pub fn sits(&self, seat: usize, owner: u64) -> bool {
-        self.seats.get(seat).is_some_and(|seat| seat.owner.load(Acquire) == owner)
-    }
-
-    /// Gives a seat back.
-    pub fn leave(&self, seat: usize, owner: u64) {
-        if self.sits(seat, owner) {
-            self.seats[seat].claim.store(0, Release);
-            let _ = self.seats[seat].owner.compare_exchange(owner, 0, AcqRel, Relaxed);
-        }
-    }
-
-    fn claim(&self, seat: usize, position: u64, role: Role) {
-        self.seats[seat].claim.store(key(position, role), Release);
-    }
-
-    /// Who has not won a header must not go on looking as if it had.
-    pub fn forget_claim(&self, seat: usize) {
-        if let Some(seat) = self.seats.get(seat) {
-            seat.claim.store(0, Release);
-        }
-    }
-
-    /// Whether nobody who lives has written this position down.
-    fn is_orphan(&self, position: u64, role: Role, world: &impl World) -> bool {
-        let key = key(position, role);
-        self.seats.iter().all(|seat| {
-            if seat.claim.load(Acquire) != key {
-                return true;
-            }
-            let owner = seat.owner.load(Acquire);
-            owner == 0 || world.is_dead(owner)
-        })
-    }
-
     fn cell(&self, position: u64) -> &AtomicU64 {
         &self.headers[(position & (self.shape.cells - 1)) as usize]
     }
@@ -570,10 +368,6 @@ impl Queue<'_> {
         let behind = position.wrapping_add(self.shape.cells_of(length));
         let _ = counter.compare_exchange(position, behind, AcqRel, Relaxed);
     }
-}
-
-fn key(position: u64, role: Role) -> u64 {
-    position.wrapping_add(1) << 1 | role as u64
 }
 
 /// Says that the caller is about to sleep. What it must find in the word when it falls asleep, and it must look at the

@@ -133,7 +133,7 @@ impl Meeting {
     }
 
     /// Stands still.
-    pub fn wait(&self, expected: u32, at_most: Duration, _load: impl FnOnce() -> Result<u32>) -> Result<Slept> {
+    pub fn wait(&self, expected: u32, at_most: Duration, _load: impl Fn() -> Result<u32>) -> Result<Slept> {
         let end = Instant::now() + at_most;
         let mut left = at_most;
         loop {

@@ -4,6 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::asking::{Asking, Wait};
@@ -21,6 +22,8 @@ const SHARED: u32 = 1;
 /// OS_CLOCK_MACH_ABSOLUTE_TIME.
 const CLOCK: u32 = 32;
 const SIZE: usize = size_of::<u32>();
+/// Until a wait that the system has broken off is begun again.
+const EARLY: Duration = Duration::from_millis(1);
 
 type WaitOnAddress = unsafe extern "C" fn(*mut c_void, u64, usize, u32, u32, u64) -> c_int;
 type WakeByAddress = unsafe extern "C" fn(*mut c_void, usize, u32) -> c_int;
@@ -100,13 +103,14 @@ impl Meeting {
     ///
     /// # References
     /// - `os/os_sync_wait_on_address.h`
-    pub fn wait(&self, expected: u32, at_most: Duration, load: impl FnOnce() -> Result<u32>) -> Result<Slept> {
-        if load()? != expected {
-            return Ok(Slept::Differs);
-        }
+    pub fn wait(&self, expected: u32, at_most: Duration, load: impl Fn() -> Result<u32>) -> Result<Slept> {
         let end = Instant::now() + at_most;
         let mut left = at_most;
         loop {
+            // Also whether its page is there, which an error of the call does not tell.
+            if load()? != expected {
+                return Ok(Slept::Differs);
+            }
             // A time of 0 is refused.
             let Some(nanoseconds) = u64::try_from(left.as_nanos()).ok().filter(|&left| left > 0) else {
                 return Ok(Slept::TimedOut);
@@ -120,10 +124,13 @@ impl Meeting {
             }
             let cause = io::Error::last_os_error();
             match cause.raw_os_error() {
-                Some(libc::EINTR) => left = end.saturating_duration_since(Instant::now()),
+                Some(libc::EINTR) => {}
+                // "Early returns", after which the caller is to look at the word and try again: no memory, or the page not in.
+                Some(libc::EFAULT | libc::ENOMEM) => thread::sleep(EARLY.min(left)),
                 Some(libc::ETIMEDOUT) => return Ok(Slept::TimedOut),
                 _ => return Ok(Slept::Failed(cause)),
             }
+            left = end.saturating_duration_since(Instant::now());
         }
     }
 

@@ -145,7 +145,7 @@ impl Meeting {
     ///
     /// # References
     /// - [WaitForSingleObject](https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-waitforsingleobject)
-    pub fn wait(&self, expected: u32, at_most: Duration, load: impl FnOnce() -> Result<u32>) -> Result<Slept> {
+    pub fn wait(&self, expected: u32, at_most: Duration, load: impl Fn() -> Result<u32>) -> Result<Slept> {
         self.join();
         // Who stores, then calls: either he finds us, or we find what he has stored.
         let found = load();

@@ -144,14 +144,21 @@ impl Table {
 /// nobody will be called.
 pub fn begin(key: Key, number: u64, region: &mut Region, offset: u64, expected: u32, done: Done) -> Result<bool> {
     let word = Word::of(region, offset)?;
-    if !word.is(expected)? {
-        return Ok(false);
-    }
-    let mut table = table();
-    if !table.desks.contains_key(&key.owner) {
-        table.start_thread()?;
-    }
+    // First in, then a look: whoever has stored before it is seen, and whoever stores after it finds us when he calls.
     word.meeting().join();
+    let looked = word.is(expected);
+    let mut table = table();
+    let begun = looked.and_then(|is_it| {
+        if is_it && !table.desks.contains_key(&key.owner) {
+            table.start_thread()?;
+        }
+        Ok(is_it)
+    });
+    if !matches!(begun, Ok(true)) {
+        drop(table);
+        word.meeting().leave();
+        return begun;
+    }
     let put = table.put(key, word, expected);
     table.tickets.insert(key, Ticket { region: number, offset, expected, put, done });
     Table::ring(table);
