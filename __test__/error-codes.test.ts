@@ -25,13 +25,16 @@ const matches = (text: string, pattern: RegExp): string[] => [...text.matchAll(p
 const page = read('docs/errors.md')
 const documented = matches(page, /^### (\w+)$/gm)
 
+/** What looks like a code, and is one of the environment. */
+const VARIABLES = new Set(['MEMMAP_ADDON', 'MEMMAP_GUARD', 'MEMMAP_WAITER'])
+
 function possible(): Set<string> {
   const lib = sources('lib', '.ts')
   const crates = ['crates/core/src', 'crates/node/src'].map((folder) => sources(folder, '.rs')).join('\n')
   const table = /errno_table! \{\n(.*?)\n\}/s.exec(read('crates/core/src/sys/unix.rs'))?.[1] ?? ''
   const windows = /pub fn errno\(.*?\n\}/s.exec(read('crates/core/src/sys/windows.rs'))?.[0] ?? ''
   return new Set([
-    ...matches(lib, /'((?:ERR|MEMMAP)_[A-Z_]+)'/g).filter((code) => code !== 'MEMMAP_GUARD' && code !== 'MEMMAP_ADDON'),
+    ...matches(lib, /'((?:ERR|MEMMAP)_[A-Z_]+)'/g).filter((code) => !VARIABLES.has(code)),
     ...matches(crates, /"(ERR_[A-Z_]+)"/g),
     ...matches(table, /^ {4}(E\w+): /gm),
     ...matches(windows, /\("(\w+)", -\d+/g),

@@ -10,6 +10,15 @@ const CHUNK = 64 * 1024
 const BAR = 24
 const CLEAR = '\r\x1b[K'
 
+/** What an error says, without the advice for who writes a program: its options are not those of the command. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { message, syscall, path }: NodeJS.ErrnoException = error
+  const call = path === undefined ? `, ${syscall}` : `, ${syscall} '${path}'`
+  const at = message.indexOf(call)
+  return at === -1 ? message : message.slice(0, at + call.length)
+}
+
 export class Terminal {
   /** What is written and not sent. */
   #chunk = Buffer.allocUnsafeSlow(CHUNK)
@@ -94,7 +103,7 @@ export class Terminal {
 
   /** Something is wrong; told in one line. */
   complain(error: unknown, path = ''): void {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     this.#clear()
     const where = path === '' || message.includes(path) ? '' : `${path}: `
     process.stderr.write(`memmap: ${shown(`${where}${message}`).replaceAll('\n', ' ')}\n`)

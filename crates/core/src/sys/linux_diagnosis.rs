@@ -267,13 +267,16 @@ fn of_descriptors(file: Identity) -> Result<OfDescriptors> {
     Ok(all)
 }
 
+/// Of the system's list of locks, at most.
+const MOST_READINGS: usize = 10;
+
 /// The locks of a file: the system's list says which there are and which are waited for, the descriptors of all processes who has
 /// them.
 pub fn locks_of(path: &Path) -> Result<Seen<LockFacts>> {
     let facts = fs::metadata(path).map_err(|cause| Error::system("stat", &cause))?;
     let file = identity(&facts);
     let OfDescriptors { mut held, mut waiting, hidden } = of_descriptors(file)?;
-    let Ok(list) = fs::read("/proc/locks") else {
+    let Ok(mut list) = fs::read("/proc/locks") else {
         if !held.is_empty() {
             return Ok(Seen { found: held.into_iter().map(rest_of).collect(), hidden });
         }
@@ -284,7 +287,20 @@ pub fn locks_of(path: &Path) -> Result<Seen<LockFacts>> {
     // Some file systems call themselves another way in the list than stat(2) does, and descriptors say it as the list does.
     let other = held.first().map_or(file.device, |one| one.line.device);
     let of_file = |line: &LockLine| line.inode == file.file && (line.device == file.device || line.device == other);
-    let lines: Vec<_> = list.split(|&byte| byte == b'\n').filter_map(lock_line).filter(of_file).collect();
+    let lines_of =
+        |list: &[u8]| -> Vec<_> { list.split(|&byte| byte == b'\n').filter_map(lock_line).filter(of_file).collect() };
+    let mut lines = lines_of(&list);
+    // The system gives its list a page at a time: where others lock and release meanwhile, a lock may stand in it twice, or not
+    // at all. So what is said twice in a row is believed.
+    for _ in 0..MOST_READINGS {
+        list = fs::read("/proc/locks").unwrap_or(list);
+        let again = lines_of(&list);
+        let same = again == lines;
+        lines = again;
+        if same {
+            break;
+        }
+    }
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let pids = if line.waits {
