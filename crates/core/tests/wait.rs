@@ -47,6 +47,8 @@ fn two(len: usize) -> (Region, Region) {
     let name = named();
     let one = shared_memory::create(&name, len, NameOptions { mode: 0o600, unlink_on_close: true }).unwrap();
     let other = shared_memory::open(&name, Access::Write, Some(len as u64)).unwrap();
+    // Both go on having it. Windows knows no such thing: there the name goes with the last of them.
+    let _ = shared_memory::unlink(&name);
     (one, other)
 }
 

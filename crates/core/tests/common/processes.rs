@@ -90,6 +90,13 @@ impl Memory {
     }
 }
 
+impl Drop for Memory {
+    /// A region that is dropped and not closed leaves its name.
+    fn drop(&mut self) {
+        let _ = shared_memory::unlink(&self.name);
+    }
+}
+
 pub fn opened(name: &str) -> Region {
     shared_memory::open(name, Access::Write, None).unwrap()
 }
