@@ -28,6 +28,8 @@ pub struct Extent {
 impl Extent {
     /// An end beyond all files.
     pub const FOREVER: u64 = u64::MAX;
+    /// Where all locks end, also those without an end.
+    pub(crate) const LAST: u64 = 1 << 62;
 
     /// Bytes; none for an extent without end.
     pub fn len(&self) -> Option<u64> {
@@ -94,13 +96,13 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// An empty range keeps nobody out, and to the system its length would be one without end. Behind 2^63 - 1 it has no
-    /// number for an end, and could not be told to give back what lies before it.
+    /// An empty range keeps nobody out, and to the system its length would be one without end. Beyond the last place living
+    /// owners have their bytes: a lock without end stops there, and would not give back what another one has behind it.
     pub(crate) fn check(&self) -> Result<()> {
         let Extent { start, end } = self.extent;
-        if self.extent.is_empty() || (end != Extent::FOREVER && i64::try_from(end).is_err()) {
+        if self.extent.is_empty() || start >= Extent::LAST || (end != Extent::FOREVER && end > Extent::LAST) {
             return Err(Error::OutOfRange(format!(
-                "A lock is of one byte at least, and ends by 2^63 - 1 or nowhere. Received {start} to {end}"
+                "A lock is of one byte at least, and ends by 2^62 or nowhere. Received {start} to {end}"
             )));
         }
         Ok(())

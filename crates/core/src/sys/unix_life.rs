@@ -11,7 +11,7 @@ use crate::range_lock::Extent;
 use crate::{Error, Result};
 
 /// The byte of the first owner there may be. Locks of files end before it.
-pub(super) const FIRST: u64 = 1 << 62;
+pub(super) const FIRST: u64 = Extent::LAST;
 
 /// The locks of an isolate's owners in one piece of memory.
 #[derive(Debug)]

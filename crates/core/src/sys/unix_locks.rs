@@ -29,7 +29,7 @@ pub(super) const WOULD_BLOCK: [Option<i32>; 2] = [Some(libc::EAGAIN), Some(libc:
 pub(super) fn control(file: &File, command: libc::c_int, kind: libc::c_short, extent: Extent) -> io::Result<()> {
     let mut what = byte(kind, 0);
     what.l_start = i64::try_from(extent.start).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
-    // All that may ever come, which is less than where living owners have their bytes. From there on, no length stands for it.
+    // All that may ever come, which is less than where living owners have their bytes.
     let len = extent.len().unwrap_or(FIRST_OF_LIVES.saturating_sub(extent.start));
     what.l_len = i64::try_from(len).unwrap_or(0);
     // SAFETY: a descriptor we own, and a structure that outlives the call.
