@@ -21,6 +21,7 @@ const LEFT_OUT = {
   'life-gc-pressure': 'measures memory',
   'map-limit': 'a limit that the checker runs into before',
   'safety-stray-write': "limits that the checker's 16 TiB of addresses go beyond",
+  'cli-doctor': 'the same',
   pin: "the checker's mlock does nothing",
   'private-memory': 'the same',
   'flush-failure': 'preloads a library itself',
