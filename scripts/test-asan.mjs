@@ -22,6 +22,7 @@ const LEFT_OUT = {
   'map-limit': 'a limit that the checker runs into before',
   'safety-stray-write': "limits that the checker's 16 TiB of addresses go beyond",
   'cli-doctor': 'the same',
+  'cli-locks': 'the system does not see who waits: no signal is free, so that waits are polled',
   pin: "the checker's mlock does nothing",
   'private-memory': 'the same',
   'flush-failure': 'preloads a library itself',
