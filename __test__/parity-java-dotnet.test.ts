@@ -5,13 +5,13 @@ import { closeSync, openSync, readFileSync, statSync, truncateSync, writeSync } 
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
-import { limits, MmapFile, Mutex, SharedMemory } from 'memmap'
+import { limits, MmapFile, SharedMemory } from 'memmap'
 
 import { codeOf, fileWith, opened } from './helpers/files.ts'
 import { TestedTable } from './helpers/guide.ts'
 import { pattern } from './helpers/kinds.ts'
 import { lockProgram, Talker } from './helpers/lockers.ts'
-import { OwnerProcess } from './helpers/owners.ts'
+import { deathIsTold } from './helpers/owners.ts'
 import { freeName, kept } from './helpers/shared.ts'
 import { isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
@@ -243,17 +243,7 @@ dotnet.row(
   'the death of the owner is told to the next',
   async (t) => {
     const name = freeName(t)
-    const memory = kept(t, SharedMemory.create(name, 4096))
-    const mutex = new Mutex(memory, 0)
-    const other = await OwnerProcess.inside(t, 'memory', name)
-    t.is(mutex.tryLock(), null)
-    await other.kill()
-    const guard = await mutex.lock()
-    t.true(guard.abandoned)
-    guard.release()
-    const next = await mutex.lock()
-    t.false(next.abandoned)
-    next.release()
+    await deathIsTold(t, kept(t, SharedMemory.create(name, 4096)), name)
   },
 )
 

@@ -4,12 +4,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { Mutex, Ring, Semaphore, SharedMemory } from 'memmap'
+import { Ring, Semaphore, SharedMemory } from 'memmap'
 
 import { ending, runChild, WELL } from './helpers/child.ts'
 import { codeOf, thrownBy } from './helpers/files.ts'
 import { TestedTable } from './helpers/guide.ts'
-import { OwnerProcess } from './helpers/owners.ts'
+import { deathIsTold } from './helpers/owners.ts'
 import { freeName, kept, program, runWithDescriptors } from './helpers/shared.ts'
 import { isLinux, isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
@@ -93,13 +93,7 @@ shared.row(
   async (t) => {
     const name = freeName(t)
     const memory = kept(t, SharedMemory.create(name, 8192))
-    const mutex = new Mutex(memory, 0)
-    const other = await OwnerProcess.inside(t, 'memory', name)
-    t.is(mutex.tryLock(), null)
-    await other.kill()
-    const guard = await mutex.lock()
-    t.true(guard.abandoned)
-    guard.release()
+    await deathIsTold(t, memory, name)
     const semaphore = new Semaphore(memory, 4096, 2)
     t.deepEqual(
       [1, 2, 3].map(() => semaphore.tryAcquire()),

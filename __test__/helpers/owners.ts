@@ -2,6 +2,10 @@
 
 import { fileURLToPath } from 'node:url'
 
+import type { ExecutionContext } from 'ava'
+import { Mutex } from 'memmap'
+import type { SharedMemory } from 'memmap'
+
 import { Talker } from './lockers.ts'
 
 /** The part of ava's `t` that is needed here. */
@@ -37,4 +41,18 @@ export class OwnerProcess extends Talker {
     if (said !== 'ready') throw new Error(`the other could not open the mutex: ${said}`)
     return owner
   }
+}
+
+/** Of a mutex at the beginning of named memory: an owner is killed inside, and the next one is told, and nobody after that. */
+export async function deathIsTold(t: ExecutionContext, memory: SharedMemory, name: string): Promise<void> {
+  const mutex = new Mutex(memory, 0)
+  const other = await OwnerProcess.inside(t, 'memory', name)
+  t.is(mutex.tryLock(), null)
+  await other.kill()
+  const guard = await mutex.lock()
+  t.true(guard.abandoned)
+  guard.release()
+  const next = await mutex.lock()
+  t.false(next.abandoned)
+  next.release()
 }
