@@ -336,7 +336,7 @@ impl Pattern {
     /// How many matches of one byte a range has, where that is the pattern: there is a faster way than one by one.
     pub fn count_bytes(&self, part: &[u8]) -> Option<u64> {
         match &self.engine {
-            Engine::Byte(byte) => Some(memchr::memchr_iter(*byte, part).count() as u64),
+            Engine::Byte(byte) => Some(bytecount::count(part, *byte) as u64),
             _ => None,
         }
     }

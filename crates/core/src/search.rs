@@ -39,7 +39,7 @@ impl Mapping {
         let haystack = self.window(start, end)?;
         let count = self.touch(|| match needle {
             [] => haystack.len() + 1,
-            [byte] => memchr_iter(*byte, haystack).count(),
+            [byte] => bytecount::count(haystack, *byte),
             _ => memmem::find_iter(haystack, needle).count(),
         })?;
         self.check_range(start, end.saturating_sub(start))?;

@@ -240,7 +240,7 @@ pub fn map_count() -> Option<usize> {
     loop {
         match maps.read(&mut block).ok()? {
             0 => return Some(count),
-            n => count += memchr::memchr_iter(b'\n', &block[..n]).count(),
+            n => count += bytecount::count(&block[..n], b'\n'),
         }
     }
 }
