@@ -775,7 +775,8 @@ export abstract class Region extends Searching implements Disposable {
    *
    * @group The system's side
    * @throws `ERR_REGION_READONLY` for `'write'` on access `'read'`; `ERR_INVALID_STATE` where no descriptor was kept;
-   * `EACCES` or `EPERM` where the system forbids it.
+   * `EACCES` or `EPERM` where the system forbids it; `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` for `'execute'` on Windows, where only
+   * `PrivateMemory` has it.
    * @example
    * ```ts
    * import { PrivateMemory } from 'memmap'

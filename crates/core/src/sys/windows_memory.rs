@@ -19,8 +19,8 @@ use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress
 use windows_sys::Win32::System::Memory::{
     CreateFileMappingW, GetProcessWorkingSetSizeEx, MapViewOfFile, OpenFileMappingW, PrefetchVirtualMemory,
     UnmapViewOfFile, VirtualLock, VirtualProtect, VirtualQuery, VirtualUnlock, FILE_MAP_COPY, FILE_MAP_READ,
-    FILE_MAP_WRITE, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS, PAGE_EXECUTE_READ, PAGE_NOACCESS,
-    PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, WIN32_MEMORY_RANGE_ENTRY,
+    FILE_MAP_WRITE, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE,
+    PAGE_EXECUTE_WRITECOPY, PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, WIN32_MEMORY_RANGE_ENTRY,
 };
 use windows_sys::Win32::System::ProcessStatus::{
     QueryWorkingSetEx, PSAPI_WORKING_SET_EX_BLOCK, PSAPI_WORKING_SET_EX_INFORMATION,
@@ -288,12 +288,20 @@ pub fn give_back(file: &File, end: u64, to: u64) {
 /// # References
 /// - [VirtualProtect](https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualprotect)
 pub unsafe fn protect(address: *mut u8, len: usize, protection: Protection) -> Result<()> {
+    let made_for = || facts_of(address).map(|facts| facts.AllocationProtect);
     let flags = match protection {
         Protection::None => PAGE_NOACCESS,
         Protection::Read => PAGE_READONLY,
         // A view that was made for copies is never allowed to write through.
-        Protection::Write if facts_of(address)?.AllocationProtect == PAGE_WRITECOPY => PAGE_WRITECOPY,
+        Protection::Write if matches!(made_for()?, PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY) => PAGE_WRITECOPY,
         Protection::Write => PAGE_READWRITE,
+        // More than a view was made for is refused, for reasons that the system does not tell.
+        Protection::Execute if !matches!(made_for()?, PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY) => {
+            return Err(Error::Unavailable(
+                "Windows lets only memory be executed that was made for it: PrivateMemory is, files and SharedMemory are not"
+                    .into(),
+            ));
+        }
         Protection::Execute => PAGE_EXECUTE_READ,
     };
     let mut before = 0;
