@@ -4,7 +4,7 @@ import test from 'ava'
 import type { Advice } from 'memmap'
 
 import { codeOf, thrownBy } from './helpers/files.ts'
-import { isPrivate, kinds, made, pattern } from './helpers/kinds.ts'
+import { isPrivate, kinds, made, pattern, protectionsOf } from './helpers/kinds.ts'
 import { call } from './helpers/scalars.ts'
 
 const ADVICE: readonly Advice[] = [
@@ -53,7 +53,7 @@ for (const kind of kinds()) {
       t.true(region.equals(bytes), advice)
     }
     if (isPrivate(kind)) {
-      for (const protection of ['read', 'none', 'execute'] as const) {
+      for (const protection of protectionsOf(kind).filter((one) => one !== 'write')) {
         region.protect(protection)
         t.is(
           codeOf(() => region.advise('dontneed')),

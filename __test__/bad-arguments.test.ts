@@ -23,6 +23,7 @@ import {
 import type { Takes } from './helpers/bad-values.ts'
 import { codeOf, fileWith, opened, thrownBy } from './helpers/files.ts'
 import { call, READERS, WRITERS } from './helpers/scalars.ts'
+import { isLinux } from './helpers/system.ts'
 
 const BYTES = Buffer.from(Array.from({ length: LENGTH }, (_, at) => (at * 7 + (at >> 8)) & 0xff))
 
@@ -367,8 +368,8 @@ const OPTIONS: Readonly<Record<string, Takes>> = {
   guard: optional(isBoolean),
 }
 
-// What the system says of arguments that are in order: no room, no such thing, no such descriptor.
-const OF_THE_SYSTEM = /^E(?!RR_)[A-Z0-9]+$/
+// What the system says of arguments that are in order: no room, no such thing, no such descriptor; on some, that it has none.
+const OF_THE_SYSTEM = isLinux ? /^E(?!RR_)[A-Z0-9]+$/ : /^(?:E(?!RR_)[A-Z0-9]+|ERR_FEATURE_UNAVAILABLE_ON_PLATFORM)$/
 
 /** As tryValue, but a value that is in order may still be too much for the system. */
 async function trySystem(t: ExecutionContext, said: string, takes: boolean, work: () => unknown): Promise<void> {

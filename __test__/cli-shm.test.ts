@@ -9,7 +9,7 @@ import { SharedMemory } from 'memmap'
 import { COMMAND, complains, hasTerminal, memmap, plain, rowsOf, says, typing } from './helpers/command.ts'
 import { Talker } from './helpers/lockers.ts'
 import { freeName, kept } from './helpers/shared.ts'
-import { asNobody, canBeNobody, isLinux, isPosix } from './helpers/system.ts'
+import { asNobody, canBeNobody, isLinux, isPosix, programOf } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
 
 const PROGRAM = fileURLToPath(new URL('fixtures/cli/holds.mjs', import.meta.url))
@@ -55,7 +55,7 @@ onLinux('named memory is listed with its owner, bytes, age, and who has it open 
   const { stdout } = await memmap('shm')
   t.regex(stdout.toString(), /^NAME +OWNER +MODE +BYTES +ALLOCATED +AGE +PROCESSES\n/)
   t.regex(stdout.toString(), new RegExp(String.raw`\n${alone} +\w+ +640 +4\.9 KiB +8 KiB +(\d+ s|-) +-\n`))
-  t.regex(stdout.toString(), new RegExp(String.raw`\n${name} .*\b${other.child.pid} node\b`))
+  t.regex(stdout.toString(), new RegExp(String.raw`\n${name} .*\b${other.child.pid} ${programOf(other.child.pid)}`))
 })
 
 onLinux(
@@ -116,7 +116,7 @@ onTerminal('at a terminal it asks, and says what it is about (skipped without py
     t.regex(
       plain(shown),
       new RegExp(
-        String.raw`^Remove '${name}' \(4\.9 KiB of \w+, in use by a process: ${process.pid} node\)\? \[y/N\] `,
+        String.raw`^Remove '${name}' \(4\.9 KiB of \w+, in use by a process: ${process.pid} ${programOf(process.pid)}\)\? \[y/N\] `,
       ),
     )
     t.is(code, 1, no)

@@ -129,7 +129,8 @@ test.serial(
     const victim = clients[VICTIM]
     if (victim === undefined) throw new Error('no victim')
     const running = clients.map((client, writer) => client.does(commands(writer)))
-    while (victim.answers.length < 300) await new Promise((resolve) => setTimeout(resolve, 1))
+    while (victim.answers.length < 300 && victim.child.exitCode === null)
+      await new Promise((resolve) => setTimeout(resolve, 1))
     victim.child.kill('SIGKILL')
     await Promise.all(running)
 
@@ -168,7 +169,7 @@ test.serial(
         ['behind', { ...before, [key]: value }],
       ] as const) {
         const { signal, stderr } = await runChild('examples/killed-in-update.mjs', [path, key, value, when], {
-          nodeArgs: [LOADER],
+          nodeArgs: LOADER,
         })
         t.is(stderr, '')
         if (isPosix) t.is(signal, 'SIGKILL')

@@ -8,13 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 
+import { LOADER } from './helpers/examples.ts'
 import { fileWith } from './helpers/files.ts'
 import { isPosix, ROOT } from './helpers/system.ts'
 import { tmpFolder } from './helpers/tmp.ts'
 
 const onPosix = isPosix ? test.serial : test.serial.skip
 
-const TAIL = ['--import=@oxc-node/core/register', join('examples', 'tail.ts')]
+const TAIL = [...LOADER, join('examples', 'tail.ts')]
 const INTERVAL = 20
 
 class Tail {

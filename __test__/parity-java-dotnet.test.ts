@@ -5,7 +5,7 @@ import { closeSync, openSync, readFileSync, statSync, truncateSync, writeSync } 
 import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
-import { limits, MmapFile, SharedMemory } from 'memmap'
+import { limits, MmapFile, PrivateMemory, SharedMemory } from 'memmap'
 
 import { codeOf, fileWith, opened } from './helpers/files.ts'
 import { TestedTable } from './helpers/guide.ts'
@@ -173,8 +173,13 @@ dotnet.row('MemoryMappedFileAccess', 'reading, writing, copying, executing', (t)
     codeOf(() => read.set('x')),
     'ERR_REGION_READONLY',
   )
-  read.protect('execute')
+  if (isPosix) read.protect('execute')
   t.is(read.toString(), 'content')
+  const memory = PrivateMemory.allocate(7)
+  memory.set('content')
+  memory.protect('execute')
+  t.is(memory.toString(), 'content')
+  memory.close()
   opened(t, path, { access: 'copy' }).set('copied.')
   t.is(readFileSync(path, 'utf8'), 'content')
   opened(t, path, { access: 'write' }).set('written')

@@ -8,15 +8,16 @@ import type { Region } from 'memmap'
 
 import { ending, runChild, WELL } from './helpers/child.ts'
 import { codeOf, fileWith, opened, thrownBy } from './helpers/files.ts'
-import { isPrivate, isReadOnly, kinds, made, pattern } from './helpers/kinds.ts'
+import { isPrivate, isReadOnly, kinds, made, pattern, protectionsOf } from './helpers/kinds.ts'
 import type { Kind } from './helpers/kinds.ts'
 import { holds } from './helpers/random.ts'
-import { isLinux } from './helpers/system.ts'
+import { isLinux, isPosix } from './helpers/system.ts'
 import { tmpFolder } from './helpers/tmp.ts'
 
 const LENGTH = 20_000
 const BYTES = pattern(LENGTH)
 const onLinux = isLinux ? test : test.skip
+const onWindows = isPosix ? test.skip : test
 const HOOKS = process.env['MEMMAP_TEST_HOOKS']
 const withHooks = HOOKS !== undefined && isLinux && ['x64', 'arm64'].includes(process.arch) ? test : test.skip
 
@@ -70,7 +71,8 @@ for (const kind of kinds()) {
   test(`${kind}: mutators, readers and windows under each protection; the content stays, old views die`, async (t) => {
     const { region, path } = made(t, kind, BYTES)
     const before = path === undefined ? undefined : readFileSync(path)
-    for (const protection of ['none', 'read', 'none', 'execute', 'read', 'execute', 'none'] as const) {
+    const walk = ['none', 'read', 'none', 'execute', 'read', 'execute', 'none'] as const
+    for (const protection of walk.filter((one) => protectionsOf(kind).includes(one))) {
       for (let scalar = 0; scalar < 50; scalar++) codeOf(() => region.readUInt8(scalar))
       const hadWindows = codeOf(() => region.subarray()) === undefined
       const old = hadWindows ? region.subarray() : Buffer.alloc(0)
@@ -144,10 +146,10 @@ const WRITABLE: readonly Kind[] = [
   'sealed anonymous memory',
   'private memory',
 ]
-for (const kind of WRITABLE) {
+for (const kind of WRITABLE.filter((one) => kinds().includes(one))) {
   test(`${kind}: random protections with writes in between: the bytes are always those last written`, (t) => {
     const step = fc.record({
-      protection: fc.constantFrom(...PROTECTIONS),
+      protection: fc.constantFrom(...protectionsOf(kind)),
       at: fc.nat(LENGTH - 60),
       bytes: fc.uint8Array({ maxLength: 60 }),
       byWindow: fc.boolean(),
@@ -206,10 +208,20 @@ test("what others write is seen under 'read' and 'execute'", (t) => {
     [1, 'read'],
     [2, 'execute'],
   ] as const) {
+    if (!protectionsOf('a file').includes(protection)) continue
     one.protect(protection)
     two.writeUInt8(value, 100)
     t.is(one.readUInt8(100), value, protection)
   }
+})
+
+onWindows("'execute' is refused where the memory was not made for it, with why, and nothing changes", (t) => {
+  const { region } = made(t, 'named memory', BYTES)
+  const window = region.subarray()
+  const error = thrownBy(() => region.protect('execute'))
+  t.is(error?.code, 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM')
+  t.regex(error?.message ?? '', /PrivateMemory/)
+  t.true(BYTES.equals(window))
 })
 
 test("'write' is refused for access 'read' with what to do, and nothing changes", (t) => {

@@ -8,7 +8,7 @@ import { npx, ROOT } from './steps.mjs'
 
 const FOLDER = join(ROOT, 'target', 'platforms')
 
-/** Compiles the tests, and returns the folder where they are. */
+/** Compiles the tests, and returns the folder where they are, with what they import of bench/ and lib/. */
 function compileTests() {
   const out = join(FOLDER, 'compiled')
   rmSync(FOLDER, { recursive: true, force: true })
@@ -22,8 +22,15 @@ function compileTests() {
   writeFileSync(join(FOLDER, 'tsconfig.json'), JSON.stringify(config))
   npx('typescript', ['--project', join(FOLDER, 'tsconfig.json')])
   cpSync(join(ROOT, '__test__', 'fixtures'), join(out, '__test__', 'fixtures'), { recursive: true })
-  return join(out, '__test__')
+  return out
 }
+
+/** What tests import, run or read of this clone; some compare its texts with what they see. */
+const PARTS = [
+  ...['dist', 'native/binding.js', 'examples', 'bench', 'lib', 'index.ts', 'scripts', '__test__'],
+  ...['crates/core/src', 'crates/node/src', 'docs', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
+]
+const COMPILED = ['__test__', 'bench', 'examples', 'lib']
 
 /**
  * A folder for each of some platforms, of which `addons` names the binaries, with all that the tests need of this clone.
@@ -38,9 +45,8 @@ export function stageSuite(addons) {
     Object.entries(addons).map(([platform, addon]) => {
       const folder = join(FOLDER, platform)
       mkdirSync(join(folder, 'native'), { recursive: true })
-      cpSync(tests, join(folder, '__test__'), { recursive: true })
-      for (const part of ['dist', 'examples', 'native/binding.js'])
-        cpSync(join(ROOT, part), join(folder, part), { recursive: true })
+      for (const part of PARTS) cpSync(join(ROOT, part), join(folder, part), { recursive: true })
+      for (const part of COMPILED) cpSync(join(tests, part), join(folder, part), { recursive: true })
       copyFileSync(addon, join(folder, 'native', `memmap.${platform}.node`))
       writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest, null, 2))
       return [platform, folder]

@@ -2,7 +2,7 @@
 // what is left out there and what fails, and why: `npm run test:platforms [-- PLATFORM…]`.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { crossBuild, crossTools, ELSEWHERE, hasPart } from './cross.mjs'
@@ -49,12 +49,16 @@ function tryPlatform(platform, folder) {
   const files = filesOf(platform).map((file) => `__test__/${file.replace(/\.ts$/, '.js')}`)
   const ava = join(ROOT, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const from = Date.now()
-  const { stdout, stderr, status } = spawnSync(join(cross, 'cross'), ['node', target, ava, '--tap', ...files], {
+  // Into files, to be looked at while it runs.
+  const [out, err] = ['tap', 'stderr'].map((name) => join(folder, name))
+  const stdio = ['ignore', openSync(out, 'w'), openSync(err, 'w')]
+  const { status } = spawnSync(join(cross, 'cross'), ['node', target, ava, '--tap', ...files], {
     cwd: folder,
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
+    stdio,
     env: { ...process.env, CROSS_TIMEOUT: '3600', MEMMAP_ADDON: '' },
   })
+  for (const file of stdio.slice(1)) closeSync(file)
+  const [stdout, stderr] = [out, err].map((file) => readFileSync(file, 'utf8'))
   const results = resultsOf(stdout)
   const count = (what) => [...results.values()].filter((result) => result === what).length
   const { failing } = listed[platform]

@@ -8,8 +8,8 @@ import { runChild } from './child.ts'
 import type { ChildOptions, ChildResult } from './child.ts'
 import { ROOT } from './system.ts'
 
-/** What their heads tell to give to Node: 20 does not run TypeScript by itself. */
-export const LOADER = '--import=@oxc-node/core/register'
+/** What their heads tell to give to Node: 20 does not run TypeScript by itself. Nodes that do take no loader, which is a program. */
+export const LOADER: readonly string[] = process.features.typescript ? [] : ['--import=@oxc-node/core/register']
 
 /** Runs an example to its end. */
 export function runExample(
@@ -17,12 +17,12 @@ export function runExample(
   args: readonly (string | number)[] = [],
   options: ChildOptions = {},
 ): Promise<ChildResult> {
-  return runChild(new URL(`../../examples/${name}.ts`, import.meta.url), args, { nodeArgs: [LOADER], ...options })
+  return runChild(new URL(`../../examples/${name}.ts`, import.meta.url), args, { nodeArgs: LOADER, ...options })
 }
 
 /** Starts an example that is talked to. */
 export function startExample(name: string, args: readonly string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [LOADER, join('examples', `${name}.ts`), ...args], {
+  return spawn(process.execPath, [...LOADER, join('examples', `${name}.ts`), ...args], {
     cwd: ROOT,
     env: { ...process.env, NODE_OPTIONS: undefined },
     stdio: 'pipe',

@@ -4,8 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 
 import { capabilities, MmapFile, PrivateMemory, SharedMemory } from 'memmap'
-import type { Region } from 'memmap'
+import type { Protection, Region } from 'memmap'
 
+import { isPosix } from './system.ts'
 import { tmpFile } from './tmp.ts'
 
 /** The part of ava's `t` that is needed here. */
@@ -88,6 +89,12 @@ const GROWABLE: Kind = 'growable anonymous memory'
 export const kinds = (): Kind[] => (Object.keys(KINDS) as Kind[]).filter((kind) => sharedGrows || kind !== GROWABLE)
 export const sizables = (): Sizable[] =>
   (Object.keys(SIZABLE) as Sizable[]).filter((kind) => sharedGrows || (kind !== GROWABLE && kind !== 'named memory'))
+
+/** What its pages may be given: Windows lets only memory be executed that was made for it, as private memory is. */
+export const protectionsOf = (kind: Kind): Protection[] =>
+  (['none', 'read', 'write', 'execute'] as const).filter(
+    (protection) => protection !== 'execute' || isPosix || kind === 'private memory',
+  )
 
 /** A region of a kind; closed when the test ends. */
 export function made(t: WithTeardown, kind: Kind, bytes: Buffer): Made {

@@ -1,9 +1,9 @@
 // What the system under the tests can do. What it cannot, a test says in its name and skips.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type { ChildResult } from './child.ts'
@@ -22,6 +22,10 @@ const isRoot = process.getuid?.() === 0
 export const hasPython = spawnSync('python3', ['--version']).status === 0
 
 const NOBODY = 65_534
+
+/** What a process of this system was started as, which need not be Node's own name. */
+export const programOf = (pid: number | undefined): string =>
+  basename(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] ?? '')
 
 /** Whether there is another user to be, and this tree is open to him: root is refused nothing. */
 export const canBeNobody =
