@@ -365,11 +365,11 @@ test('process.exit ends at once with waits pending, for this process and for oth
   const path = fileWith(t, 'content')
   held(t, FileLock.tryAcquire(path))
   for (const what of ['exits', 'exits-in-worker']) {
-    const child = await runChild('locks/ends.mjs', [what, path], { timeout: 30_000 })
+    const child = await runChild('locks/ends.mjs', [what, path])
     const took = Date.now() - Number(child.stdout)
     t.deepEqual(ending(child), { ...WELL, code: 7 }, what)
     t.log(`${what}: ${took} ms`)
-    t.true(took < 5000, `${what}: ${took} ms`)
+    t.true(took < 20_000, `${what}: ${took} ms`)
   }
 })
 

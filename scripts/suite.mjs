@@ -26,10 +26,9 @@ function compileTests() {
 }
 
 /** What tests import, run or read of this clone; some compare its texts with what they see. */
-const PARTS = [
-  ...['dist', 'native/binding.js', 'examples', 'bench', 'lib', 'index.ts', 'scripts', '__test__'],
-  ...['crates/core/src', 'crates/node/src', 'docs', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
-]
+const PARTS =
+  'dist native/binding.js examples bench lib index.ts scripts __test__ crates/core/src crates/node/src docs README.md ' +
+  'CHANGELOG.md CONTRIBUTING.md SECURITY.md'
 const COMPILED = ['__test__', 'bench', 'examples', 'lib']
 
 /**
@@ -45,7 +44,7 @@ export function stageSuite(addons) {
     Object.entries(addons).map(([platform, addon]) => {
       const folder = join(FOLDER, platform)
       mkdirSync(join(folder, 'native'), { recursive: true })
-      for (const part of PARTS) cpSync(join(ROOT, part), join(folder, part), { recursive: true })
+      for (const part of PARTS.split(' ')) cpSync(join(ROOT, part), join(folder, part), { recursive: true })
       for (const part of COMPILED) cpSync(join(tests, part), join(folder, part), { recursive: true })
       copyFileSync(addon, join(folder, 'native', `memmap.${platform}.node`))
       writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest, null, 2))

@@ -50,7 +50,7 @@ function tryPlatform(platform, folder) {
   const ava = join(ROOT, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const from = Date.now()
   // Into files, to be looked at while it runs.
-  const [out, err] = ['tap', 'stderr'].map((name) => join(folder, name))
+  const [out, err] = ['tap', 'stderr'].map((file) => join(folder, file))
   const stdio = ['ignore', openSync(out, 'w'), openSync(err, 'w')]
   const { status } = spawnSync(join(cross, 'cross'), ['node', target, ava, '--tap', ...files], {
     cwd: folder,
@@ -58,7 +58,7 @@ function tryPlatform(platform, folder) {
     env: { ...process.env, CROSS_TIMEOUT: '3600', MEMMAP_ADDON: '' },
   })
   for (const file of stdio.slice(1)) closeSync(file)
-  const [stdout, stderr] = [out, err].map((file) => readFileSync(file, 'utf8'))
+  const [stdout, stderr] = [out, err].map((path) => readFileSync(path, 'utf8'))
   const results = resultsOf(stdout)
   const count = (what) => [...results.values()].filter((result) => result === what).length
   const { failing } = listed[platform]

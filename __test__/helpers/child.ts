@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export interface ChildOptions {
@@ -33,7 +34,8 @@ export function runChild(
   args: readonly (string | number)[] = [],
   { env = {}, nodeArgs = [], timeout = 240_000, under = [], whenReady }: ChildOptions = {},
 ): Promise<ChildResult> {
-  const path = fileURLToPath(new URL(fixture, FIXTURES))
+  const whole = typeof fixture === 'string' && isAbsolute(fixture)
+  const path = whole ? fixture : fileURLToPath(new URL(fixture, FIXTURES))
   const line = [...under, process.execPath, ...nodeArgs, path, ...args.map(String)]
   const [command = process.execPath, ...rest] = line
   return new Promise((resolve, reject) => {
