@@ -15,6 +15,7 @@ import {
 import { createServer } from 'node:net'
 import { constants } from 'node:os'
 import { join } from 'node:path'
+import { getSystemErrorMap } from 'node:util'
 
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
@@ -42,7 +43,8 @@ interface Expected {
 function isSystemError(t: ExecutionContext, error: Thrown | undefined, expected: Expected): void {
   if (error === undefined) return t.fail(`nothing was thrown, expected ${expected.code}`)
   t.is(error.code, expected.code, error.message)
-  t.is(error.errno, -(Reflect.get(constants.errno, expected.code) as number))
+  const [errno] = [...getSystemErrorMap()].find(([, [code]]) => code === expected.code) ?? []
+  t.is(error.errno, errno)
   if (typeof expected.syscall === 'string') t.is(error.syscall, expected.syscall)
   else t.regex(String(error.syscall), expected.syscall)
   t.is(error.path, expected.path)

@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process'
 import {
+  appendFileSync,
   chmodSync,
   closeSync,
   existsSync,
@@ -99,7 +100,7 @@ test('a file is opened by a file: URL', (t) => {
       'ERR_INVALID_FILE_URL_HOST',
     )
   t.is(
-    codeOf(() => opened(t, new URL('file:///a%00b'))),
+    codeOf(() => opened(t, new URL(isPosix ? 'file:///a%00b' : 'file:///C:/a%00b'))),
     'ERR_INVALID_ARG_VALUE',
   )
 })
@@ -109,18 +110,18 @@ test('a file is opened by a descriptor, of which the map has its own', (t) => {
   const fd = openSync(path, 'r+')
   const before = descriptorsOf(path)
   const region = opened(t, fd, { access: 'write' })
-  t.is(descriptorsOf(path), before + 1)
+  if (isPosix) t.is(descriptorsOf(path), before + 1)
   closeSync(fd)
   t.is(region.path, undefined)
   region.set('C')
   t.is(readFileSync(path, 'utf8'), 'Content')
   t.is(region.fileSize, 7)
   t.false(region.replaced)
-  writeFileSync(path, 'longer content')
+  appendFileSync(path, ', longer')
   t.true(region.refresh())
-  t.is(region.toString(), 'longer content')
+  t.is(region.toString(), 'Content, longer')
   region.close()
-  t.is(descriptorsOf(path), 0)
+  if (isPosix) t.is(descriptorsOf(path), 0)
 })
 
 test('a descriptor keeps its own position and stays open when the region is closed', (t) => {
