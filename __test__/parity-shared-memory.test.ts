@@ -58,6 +58,8 @@ shared.row(
     t.is(SharedMemory.open(name, { byteLength: 1000 }).byteLength, 1000)
     SharedMemory.unlink(name)
     memory.set('whoever has it keeps it')
+    // On Windows a name goes with its last holder, and by nothing else.
+    if (!isPosix) memory.close()
     t.is(
       codeOf(() => SharedMemory.unlink(name)),
       'ENOENT',
@@ -69,7 +71,9 @@ shared.row('open_or_create', 'created tells, and two racing processes get one se
   const name = freeName(t)
   const children = await Promise.all([0, 1].map(() => runChild(program('open'), [name, 'openOrCreate', 5000])))
   const made = children.map(({ stdout }) => JSON.parse(stdout) as { created: boolean; byteLength: number })
-  t.deepEqual(made.map(({ created }) => created).sort(), [false, true])
+  // On Windows the memory of the one may have gone before the other one comes.
+  if (isPosix) t.deepEqual(made.map(({ created }) => created).sort(), [false, true])
+  else t.true(made.some(({ created }) => created))
   t.deepEqual(
     made.map(({ byteLength }) => byteLength),
     [5000, 5000],
@@ -101,7 +105,7 @@ shared.row(
     )
     semaphore.release(2)
     const holder = await runChild(program('takes-permits'), [name, 4096, 2])
-    t.deepEqual(ending(holder), { ...WELL, code: null, signal: 'SIGKILL' })
+    t.deepEqual(ending(holder), isPosix ? { ...WELL, code: null, signal: 'SIGKILL' } : { ...WELL, code: 1 })
     t.false(semaphore.tryAcquire())
     t.is(semaphore.recover(), 2)
     t.true(semaphore.tryAcquire())

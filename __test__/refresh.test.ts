@@ -35,9 +35,8 @@ test("bytes that others wrote are no change: they are seen without it, and a cop
 })
 
 test('what was appended is seen after a refresh; old views have length 0, the region is as new', (t) => {
-  const path = fileWith(t, 'one\n')
   for (const access of ['read', 'write', 'copy'] as const) {
-    writeFileSync(path, 'one\n')
+    const path = fileWith(t, 'one\n')
     const region = opened(t, path, { access })
     const [window, doubles] = [region.subarray(), region.view(Uint16Array)]
     appendFileSync(path, 'two\n')

@@ -509,7 +509,7 @@ test('of old: what means something else, or nothing, in a pattern without the fl
 
 test('what this engine cannot do is refused, and named', (t) => {
   const region = regionWith(t, 'abc')
-  const deep = `${'('.repeat(10_000)}a${')'.repeat(10_000)}`
+  const deep = `${'('.repeat(1000)}a${')'.repeat(1000)}`
   const cases: [pattern: RegExp, message: RegExp][] = [
     [/(a)\1/, /back-references \(\\1\)/],
     [/(a)(b)\2/u, /back-references \(\\2\)/],
