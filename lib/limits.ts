@@ -1,5 +1,7 @@
 import * as native from '#binding'
 
+import { rowsOf } from './rows.ts'
+
 /**
  * What the system allows this process: see {@link limits}.
  *
@@ -71,6 +73,6 @@ export type Capabilities = Readonly<Record<string, 'native' | 'emulated' | 'abse
  */
 export function capabilities(): Capabilities {
   const runtime = native.hasSharedArrayBuffer() ? 'native' : 'absent'
-  const found = native.capabilities().map(({ feature, support }) => [feature, support] as const)
-  return Object.fromEntries([...found, ['sharedArrayBuffer', runtime]]) as Capabilities
+  const found = Object.fromEntries(rowsOf(native.capabilities())) as Capabilities
+  return { ...found, sharedArrayBuffer: runtime }
 }

@@ -1,5 +1,7 @@
 import * as native from '#binding'
 
+import { rowsOf } from './rows.ts'
+
 /**
  * One live mapping of this process, as {@link mappings} tells of it.
  *
@@ -39,8 +41,8 @@ export interface MappingInfo {
  * ```
  */
 export function mappings(): MappingInfo[] {
-  const oldestFirst = native.mappings().sort((one, other) => one.since - other.since)
-  return oldestFirst.map(({ kind, path, byteLength, since, closed }) => {
-    return { kind, path, byteLength, since: new Date(since), closed }
+  const found = rowsOf(native.mappings()).map(([kind = '', path, byteLength, since, closed]) => {
+    return { kind, path: path || undefined, byteLength: Number(byteLength), since: Number(since), closed: closed === '1' }
   })
+  return found.sort((one, other) => one.since - other.since).map((info) => ({ ...info, since: new Date(info.since) }))
 }

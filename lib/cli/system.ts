@@ -2,6 +2,8 @@
 
 import * as native from '#binding'
 
+import { rowsOf } from '../rows.ts'
+
 export interface Process {
   readonly pid: number
   readonly command: string
@@ -65,12 +67,13 @@ function processesOf(words: readonly string[]): Process[] {
   })
 }
 
-function seen<T>([first, ...rows]: readonly (readonly string[])[], each: (row: readonly string[]) => T): Seen<T> {
+function seen<T>(text: string, each: (row: readonly string[]) => T): Seen<T> {
+  const [first, ...rows] = rowsOf(text)
   return { found: rows.map(each), hidden: Number(first?.[0] ?? 0) }
 }
 
 export function mapsOf(pid: number): MapRow[] {
-  return native.processMaps(pid).map(([start = '', end = '', offset, permissions = '', kind = '', path = '', rss]) => {
+  return rowsOf(native.processMaps(pid)).map(([start = '', end = '', offset, permissions = '', kind = '', path = '', rss]) => {
     const numbers = { start: BigInt(start), end: BigInt(end), offset: Number(offset) }
     return { ...numbers, permissions, kind, path, resident: numberOf(rss) }
   })
@@ -112,5 +115,5 @@ export function locksOf(path: string): Seen<Lock> {
 
 /** Limits and settings by name; those that there are. */
 export function machine(): ReadonlyMap<string, string> {
-  return new Map(native.machine().map(([name = '', value = '']) => [name, value]))
+  return new Map(rowsOf(native.machine()).map(([name = '', value = '']) => [name, value]))
 }

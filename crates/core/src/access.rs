@@ -7,15 +7,13 @@ impl Mapping {
     /// The range as offsets into memory, or why it is none.
     fn within(&self, offset: u64, len: usize) -> Result<usize> {
         if self.protection() == Protection::None {
-            return Err(Error::InvalidState(
-                "The region is protected 'none'; protect('read') makes it readable".into(),
-            ));
+            return Err(Error::invalid_state("The region is protected 'none'; protect('read') makes it readable"));
         }
         usize::try_from(offset)
             .ok()
             .filter(|&start| start.checked_add(len).is_some_and(|end| end <= self.len()))
             .ok_or_else(|| {
-                Error::OutOfRange(format!(
+                Error::out_of_range(format!(
                     "{len} bytes at offset {offset} do not lie in a region of {} bytes",
                     self.len()
                 ))
@@ -24,7 +22,7 @@ impl Mapping {
 
     fn within_for_writing(&self, offset: u64, len: usize) -> Result<usize> {
         if self.access() == Access::Read || self.protection() != Protection::Write {
-            return Err(Error::ReadOnly);
+            return Err(Error::read_only());
         }
         self.within(offset, len)
     }
@@ -33,13 +31,11 @@ impl Mapping {
     pub(crate) fn block(&self, offset: u64, len: usize) -> Result<*mut u8> {
         let start = self.within_for_writing(offset, len)?;
         if self.is_private() {
-            return Err(Error::InvalidState(
-                "Nobody else has this memory: mutual exclusion needs shared memory".into(),
-            ));
+            return Err(Error::invalid_state("Nobody else has this memory: mutual exclusion needs shared memory"));
         }
         let address = self.address(start);
         if !(address as usize).is_multiple_of(8) {
-            return Err(Error::OutOfRange(format!(
+            return Err(Error::out_of_range(format!(
                 "The value of \"offset\" is out of range. It must be at a multiple of 8 bytes in memory. Received {offset}"
             )));
         }
@@ -131,7 +127,7 @@ impl Mapping {
         let target = self.address(start);
         let first: *const u8 = pattern.cast();
         match pattern.len() {
-            0 => return Err(Error::OutOfRange("an empty pattern fills nothing".into())),
+            0 => return Err(Error::out_of_range("an empty pattern fills nothing")),
             _ if len == 0 => {}
             // SAFETY: `within` the mapping, whose pages take stores; the pattern has a byte.
             1 => self.touch(|| unsafe { target.write_bytes(first.read(), len) })?,

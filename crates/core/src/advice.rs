@@ -42,8 +42,8 @@ impl Mapping {
         self.check()?;
         let loses = self.is_private() && self.access() != Access::Read;
         if advice == Advice::DontNeed && loses {
-            return Err(Error::InvalidState(
-                "'dontneed' would lose what was written: the pages of this region are nowhere else; 'pageout' keeps them".into(),
+            return Err(Error::invalid_state(
+                "'dontneed' would lose what was written: the pages of this region are nowhere else; 'pageout' keeps them",
             ));
         }
         match self.pages(start, end) {

@@ -11,9 +11,14 @@ use crate::sys;
 /// What every fallible function of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failure, in the terms the JavaScript side hands on unchanged.
+/// A failure, in the terms the JavaScript side hands on unchanged. One pointer, so that the many functions which only hand it
+/// on do so in a register: what went wrong is its [`kind`](Error::kind).
 #[derive(Debug)]
-pub enum Error {
+pub struct Error(Box<ErrorKind>);
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum ErrorKind {
     /// The system refused a call.
     System(SystemError),
     /// The region was closed.
@@ -66,7 +71,74 @@ pub struct SystemError {
     pub advice: Option<String>,
 }
 
+/// What makes errors stays out of the functions that fail with one: they are many, and failing is rare.
+macro_rules! failures {
+    ($($kind:ident $name:ident $(($message:ident))?: $what:literal;)*) => {
+        impl Error {
+            $(
+                #[doc = $what]
+                #[cold]
+                #[inline(never)]
+                pub fn $name($($message: impl Into<String>)?) -> Self {
+                    ErrorKind::$kind$(($message.into()))?.into()
+                }
+            )*
+        }
+    };
+}
+
+failures! {
+    Closed closed: "The region was closed.";
+    ReadOnly read_only: "A mutator was called on memory opened for reading.";
+    Busy busy: "Somebody else has the file mapped.";
+    FlushFailed flush_failed: "An earlier flush failed.";
+    LockOverlap lock_overlap: "A wait for a lock of this thread's own.";
+    Deadlock deadlock: "A wait for a lock that all wait for.";
+    OutOfRange out_of_range(message): "An argument lies outside of what there is.";
+    Unavailable unavailable(message): "This system or runtime has no such thing.";
+    InvalidName invalid_name(message): "A name that shared memory cannot have.";
+    InvalidPattern invalid_pattern(message): "What cannot be searched for.";
+    InvalidState invalid_state(message): "The region was opened in a way that rules the call out.";
+    SharedStateInvalid shared_state_invalid(message): "What lies in shared memory is not what it should be.";
+    LockUnsupported lock_unsupported(message): "This system, or this file system, has no such locks.";
+}
+
+impl From<ErrorKind> for Error {
+    #[cold]
+    #[inline(never)]
+    fn from(kind: ErrorKind) -> Self {
+        Self(Box::new(kind))
+    }
+}
+
 impl Error {
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+
+    /// The same, to be taken apart.
+    pub fn into_kind(self) -> ErrorKind {
+        *self.0
+    }
+
+    /// Whether it is that the region was closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(*self.0, ErrorKind::Closed)
+    }
+
+    /// A page that the system could not supply, and what the first one who hears of it tells.
+    #[cold]
+    #[inline(never)]
+    pub fn faulted(offset: u64, news: Option<Box<News>>) -> Self {
+        ErrorKind::Faulted { offset, news }.into()
+    }
+
+    /// JavaScript cannot be given a window onto this memory, and why not.
+    pub fn zero_copy_unavailable(why: &'static str) -> Self {
+        ErrorKind::ZeroCopyUnavailable(why).into()
+    }
+
     /// A failed system call.
     pub fn system(syscall: &'static str, cause: &io::Error) -> Self {
         Self::raw(syscall, cause.raw_os_error().unwrap_or(sys::EIO))
@@ -74,7 +146,7 @@ impl Error {
 
     /// A failed system call, by the system's number.
     pub fn raw(syscall: &'static str, raw: i32) -> Self {
-        Self::System(SystemError { raw, syscall, path: None, advice: None })
+        ErrorKind::System(SystemError { raw, syscall, path: None, advice: None }).into()
     }
 
     /// The last failed system call of this thread.
@@ -84,7 +156,7 @@ impl Error {
 
     /// The same error, naming the file it was about.
     pub fn at(mut self, path: Option<&Path>) -> Self {
-        if let Self::System(system) = &mut self {
+        if let ErrorKind::System(system) = &mut *self.0 {
             if system.path.is_none() {
                 system.path = path.map(Path::to_path_buf);
             }
@@ -94,7 +166,7 @@ impl Error {
 
     /// The same error, of another call.
     pub fn during(mut self, syscall: &'static str) -> Self {
-        if let Self::System(system) = &mut self {
+        if let ErrorKind::System(system) = &mut *self.0 {
             system.syscall = syscall;
         }
         self
@@ -102,7 +174,7 @@ impl Error {
 
     /// The same error, saying what to do about it.
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
-        if let Self::System(system) = &mut self {
+        if let ErrorKind::System(system) = &mut *self.0 {
             system.advice = Some(advice.into());
         }
         self
@@ -110,35 +182,35 @@ impl Error {
 
     /// The stable code that users match on.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::System(system) => sys::errno(system.raw).0,
-            Self::Closed => "ERR_REGION_CLOSED",
-            Self::ReadOnly => "ERR_REGION_READONLY",
-            Self::Faulted { .. } => "ERR_REGION_FAULTED",
-            Self::Busy => "ERR_REGION_BUSY",
-            Self::FlushFailed => "EIO",
-            Self::OutOfRange(_) => "ERR_OUT_OF_RANGE",
-            Self::InvalidName(_) | Self::InvalidPattern(_) => "ERR_INVALID_ARG_VALUE",
-            Self::InvalidState(_) => "ERR_INVALID_STATE",
-            Self::Unavailable(_) => "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM",
-            Self::SharedStateInvalid(_) => "ERR_SHARED_STATE_INVALID",
-            Self::LockUnsupported(_) => "ERR_LOCK_UNSUPPORTED",
-            Self::LockOverlap => "ERR_LOCK_OVERLAP",
-            Self::Deadlock => "EDEADLK",
-            Self::ZeroCopyUnavailable(_) => "ERR_ZERO_COPY_UNAVAILABLE",
+        match self.kind() {
+            ErrorKind::System(system) => sys::errno(system.raw).0,
+            ErrorKind::Closed => "ERR_REGION_CLOSED",
+            ErrorKind::ReadOnly => "ERR_REGION_READONLY",
+            ErrorKind::Faulted { .. } => "ERR_REGION_FAULTED",
+            ErrorKind::Busy => "ERR_REGION_BUSY",
+            ErrorKind::FlushFailed => "EIO",
+            ErrorKind::OutOfRange(_) => "ERR_OUT_OF_RANGE",
+            ErrorKind::InvalidName(_) | ErrorKind::InvalidPattern(_) => "ERR_INVALID_ARG_VALUE",
+            ErrorKind::InvalidState(_) => "ERR_INVALID_STATE",
+            ErrorKind::Unavailable(_) => "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM",
+            ErrorKind::SharedStateInvalid(_) => "ERR_SHARED_STATE_INVALID",
+            ErrorKind::LockUnsupported(_) => "ERR_LOCK_UNSUPPORTED",
+            ErrorKind::LockOverlap => "ERR_LOCK_OVERLAP",
+            ErrorKind::Deadlock => "EDEADLK",
+            ErrorKind::ZeroCopyUnavailable(_) => "ERR_ZERO_COPY_UNAVAILABLE",
         }
     }
 
     /// Whether JavaScript throws a `RangeError` for it.
     pub fn is_range_error(&self) -> bool {
-        matches!(self, Self::OutOfRange(_))
+        matches!(self.kind(), ErrorKind::OutOfRange(_))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System(system) => {
+        match self.kind() {
+            ErrorKind::System(system) => {
                 let (code, _, meaning) = sys::errno(system.raw);
                 write!(f, "{code}: {meaning}, {}", system.syscall)?;
                 if let Some(path) = &system.path {
@@ -149,40 +221,40 @@ impl fmt::Display for Error {
                     None => Ok(()),
                 }
             }
-            Self::Closed => f.write_str("The region is closed; open it again to use it"),
-            Self::ReadOnly => f.write_str(
+            ErrorKind::Closed => f.write_str("The region is closed; open it again to use it"),
+            ErrorKind::ReadOnly => f.write_str(
                 "The region was opened with access 'read'; open it with 'write' to change the file, \
                  or with 'copy' to change a private copy",
             ),
-            Self::Faulted { offset, .. } => write!(
+            ErrorKind::Faulted { offset, .. } => write!(
                 f,
                 "The system could not supply the page at offset {offset}: the file was truncated, the disk is full \
                  or reading failed; call refresh() to map what is there now"
             ),
-            Self::Busy => f.write_str(
+            ErrorKind::Busy => f.write_str(
                 "This system cannot shorten a file while somebody else has it mapped, another region or views of this one; \
                  close those first",
             ),
-            Self::FlushFailed => f.write_str(
+            ErrorKind::FlushFailed => f.write_str(
                 "EIO: an earlier flush of this region failed, so what reached the disk is unknown; \
                  write the data again through a newly opened region",
             ),
-            Self::LockOverlap => f.write_str(
+            ErrorKind::LockOverlap => f.write_str(
                 "This thread holds a lock of this range itself, and could not release it while it waits; release that one \
                  first, or wait with a timeout",
             ),
-            Self::Deadlock => f.write_str(
+            ErrorKind::Deadlock => f.write_str(
                 "EDEADLK: every holder of a lock of this range is itself blocked in a wait for one of this thread's; take \
                  locks in the same order everywhere, or wait with a timeout",
             ),
-            Self::OutOfRange(message)
-            | Self::Unavailable(message)
-            | Self::InvalidState(message)
-            | Self::InvalidName(message)
-            | Self::InvalidPattern(message)
-            | Self::SharedStateInvalid(message)
-            | Self::LockUnsupported(message) => f.write_str(message),
-            Self::ZeroCopyUnavailable(why) => write!(
+            ErrorKind::OutOfRange(message)
+            | ErrorKind::Unavailable(message)
+            | ErrorKind::InvalidState(message)
+            | ErrorKind::InvalidName(message)
+            | ErrorKind::InvalidPattern(message)
+            | ErrorKind::SharedStateInvalid(message)
+            | ErrorKind::LockUnsupported(message) => f.write_str(message),
+            ErrorKind::ZeroCopyUnavailable(why) => write!(
                 f,
                 "A window onto this memory cannot be handed to JavaScript: {why}; \
                  slice(), read…() and the search methods work without one"

@@ -26,7 +26,7 @@ pub fn read(tree: &[u32]) -> Result<Hir> {
     while !reader.rest.is_empty() {
         let (part, depth) = reader.part()?;
         if depth > DEEPEST {
-            return Err(Error::InvalidPattern(format!("it is nested more than {DEEPEST} deep")));
+            return Err(Error::invalid_pattern(format!("it is nested more than {DEEPEST} deep")));
         }
         reader.parts.push((part, depth));
     }
@@ -37,7 +37,7 @@ pub fn read(tree: &[u32]) -> Result<Hir> {
 }
 
 fn malformed() -> Error {
-    Error::InvalidPattern("it is no tree of an expression".into())
+    Error::invalid_pattern("it is no tree of an expression")
 }
 
 struct Reader<'a> {

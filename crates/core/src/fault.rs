@@ -122,5 +122,5 @@ fn space_at(path: &Path) -> Option<u64> {
 
 /// The error of a region that has faulted.
 pub(crate) fn faulted(mapping: &Mapping, offset: u64) -> Error {
-    Error::Faulted { offset, news: mapping.news() }
+    Error::faulted(offset, mapping.news())
 }

@@ -23,12 +23,12 @@ impl Flush {
     /// of the region fails: the system reports a lost write once only.
     pub fn run(&self, wait: bool) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
-            return Err(Error::FlushFailed);
+            return Err(Error::flush_failed());
         }
         match self.run_mapped(wait) {
             // At whatever moment that happened.
             _ if self.mapping.is_retired() => self.run_replaced(),
-            Err(Error::Closed) => self.run_replaced(),
+            Err(error) if error.is_closed() => self.run_replaced(),
             outcome => outcome,
         }
     }
@@ -38,7 +38,7 @@ impl Flush {
         if self.end > self.mapping.len() {
             // The system would refuse it too, and that would count as a lost write.
             let len = self.mapping.len();
-            return Err(Error::OutOfRange(format!("{} is behind the end of a region of {len} bytes", self.end)));
+            return Err(Error::out_of_range(format!("{} is behind the end of a region of {len} bytes", self.end)));
         }
         if !self.reaches_others || self.start >= self.end {
             return Ok(());

@@ -60,7 +60,7 @@ pub fn attach(kind: Kind, number: u64, secret: u64) -> Result<Option<Region>> {
         let offered = offered().lock().unwrap_or_else(PoisonError::into_inner);
         let Some(offer) = offered.get(&number).filter(|offer| offer.secret == secret) else { return Ok(None) };
         if offer.plan.kind != kind {
-            return Err(Error::InvalidState(format!(
+            return Err(Error::invalid_state(format!(
                 "The handle is of a {}, not of a {}",
                 offer.plan.kind.name(),
                 kind.name()

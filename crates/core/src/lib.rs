@@ -40,10 +40,11 @@ pub mod shared_memory;
 pub mod status;
 mod sync;
 pub mod sys;
+pub mod thread;
 pub mod wait;
 pub mod word;
 
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Result};
 pub use mapping::{Access, Mapping, Protection};
 pub use mmap_file::{Create, OpenOptions, Source};
 pub use region::Region;

@@ -80,9 +80,8 @@ fn random_word() -> u32 {
 /// Owners need memory that others have too.
 pub fn check(region: &Region) -> Result<()> {
     if region.kind() == Kind::PrivateMemory || region.access() == Access::Copy {
-        return Err(Error::InvalidState(
-            "Nobody else has this memory: mutual exclusion needs shared memory, or a file opened with access 'write'"
-                .into(),
+        return Err(Error::invalid_state(
+            "Nobody else has this memory: mutual exclusion needs shared memory, or a file opened with access 'write'",
         ));
     }
     match region.object {
@@ -108,7 +107,7 @@ impl Lives {
         named: impl Fn(u32) -> bool,
     ) -> Result<Option<u32>> {
         if position >= TOO_FAR {
-            return Err(Error::OutOfRange(format!(
+            return Err(Error::out_of_range(format!(
                 "Mutual exclusion works in the first {TOO_FAR} bytes of a file. Received position {position}"
             )));
         }

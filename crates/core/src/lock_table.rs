@@ -117,7 +117,7 @@ fn explain(cause: &io::Error, wanted: &Wanted, file: &LockFile) -> Error {
             Kind::Range => "locks of ranges by open file description",
             Kind::File => "locks of whole files",
         };
-        return Error::LockUnsupported(format!(
+        return Error::lock_unsupported(format!(
             "This system or file system has no {what}: {cause}; lock a file on a local disk instead"
         ));
     }

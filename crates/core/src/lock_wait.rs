@@ -16,7 +16,7 @@ const POLL: (Duration, Duration) = (Duration::from_micros(200), Duration::from_m
 const CALL_AGAIN: Duration = Duration::from_millis(1);
 
 fn spawn(work: impl FnOnce() + Send + 'static) -> bool {
-    thread::Builder::new().name("memmap-lock".into()).stack_size(STACK).spawn(work).is_ok()
+    crate::thread::spawn("memmap-lock", STACK, Box::new(work)).is_ok()
 }
 
 /// Begins to wait for a ticket that the system has just refused.

@@ -257,13 +257,13 @@ impl Mapping {
         let faulted = self.faulted();
         // Set before the file is taken out of the range, so whoever met what lies behind it sees it here.
         if self.retired.load(Ordering::SeqCst) {
-            return Err(Error::Closed);
+            return Err(Error::closed());
         }
         if !faulted {
             return Ok(());
         }
         if self.cut_by_ourselves.load(Ordering::SeqCst) {
-            return Err(Error::Closed);
+            return Err(Error::closed());
         }
         let first = self.guarded.as_ref().and_then(Guarded::first_fault).unwrap_or(0);
         Err(fault::faulted(self, first.saturating_sub(self.lead as u64)))

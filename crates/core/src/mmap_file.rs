@@ -131,7 +131,7 @@ fn map(file: File, path: Option<&Path>, options: OpenOptions) -> Result<Region> 
 fn settle_length(file: &File, path: Option<&Path>, facts: &FileFacts, options: &OpenOptions) -> Result<(usize, bool)> {
     let Some(length) = options.length else {
         let rest = facts.length.checked_sub(options.offset).ok_or_else(|| {
-            Error::OutOfRange(format!(
+            Error::out_of_range(format!(
                 "The value of \"options.offset\" is out of range. It must be <= {}, the length of the file. Received {}",
                 facts.length, options.offset
             ))
@@ -149,7 +149,7 @@ fn settle_length(file: &File, path: Option<&Path>, facts: &FileFacts, options: &
         }
         _ => {}
     }
-    Err(Error::OutOfRange(format!(
+    Err(Error::out_of_range(format!(
         "The value of \"options.length\" is out of range. The file has {} bytes, and only access 'write' makes it \
          longer. Received offset {} and length {length}",
         facts.length, options.offset

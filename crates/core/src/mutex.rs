@@ -76,8 +76,8 @@ pub enum Attempt {
 }
 
 fn overwritten() -> Error {
-    Error::SharedStateInvalid(
-        "The memory holds no mutex or semaphore of this version here, or was overwritten: a new one begins as zeroed bytes".into(),
+    Error::shared_state_invalid(
+        "The memory holds no mutex or semaphore of this version here, or was overwritten: a new one begins as zeroed bytes",
     )
 }
 
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(tries(3, ASKS, |id| Ok(id == 2)), Attempt::Busy { word: 2 | WAITERS });
         assert!(forsake(&state, 2) && !forsake(&state, 2));
         assert_eq!(tries(3, ASKS, |id| Ok(id != NOBODY)), Attempt::Taken { abandoned: true });
-        let asked = attempt(&state, 4, ASKS, |_| Err(Error::Closed));
+        let asked = attempt(&state, 4, ASKS, |_| Err(Error::closed()));
         assert!(asked.is_err() && names(&state, 3), "where nobody can say, nothing is done");
     }
 

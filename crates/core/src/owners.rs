@@ -14,7 +14,7 @@ use crate::life::{self, Lives, Remains};
 use crate::mutex::{self, with_control, Attempt, Control, Manner, HANDED, MUTEX};
 use crate::semaphore::{self, records, Answer, Semaphore, Wake, SEMAPHORE};
 use crate::wait::Word;
-use crate::{Error, Region, Result};
+use crate::{Error, ErrorKind, Region, Result};
 
 /// How long a mutex that was handed on is left to those who wait for it, by one who does not wait himself.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -149,7 +149,7 @@ impl Owners {
     }
 
     fn seat(&mut self, number: u32) -> Result<&mut Seat> {
-        self.seats.get_mut(&number).ok_or(Error::Closed)
+        self.seats.get_mut(&number).ok_or_else(Error::closed)
     }
 
     /// Who we are in it: 0 before the first try.
@@ -201,7 +201,7 @@ impl Owners {
         match write(region) {
             Ok(true) => Word::of(region, offset + STATE)?.notify(1).map(drop),
             Ok(false) => Ok(()),
-            Err(error @ Error::SharedStateInvalid(_)) => Err(error),
+            Err(error) if matches!(error.kind(), ErrorKind::SharedStateInvalid(_)) => Err(error),
             Err(_) => self.release_anew(number, region, offset),
         }
     }
@@ -210,20 +210,21 @@ impl Owners {
     /// give it back.
     fn release_anew(&mut self, number: u32, region: &Region, offset: u64) -> Result<()> {
         let id = self.seat(number)?.id;
-        let Some(remains) = Remains::of(region) else { return Err(Error::Closed) };
+        let Some(remains) = Remains::of(region) else { return Err(Error::closed()) };
         let mut again = remains.map(offset + mutex::BYTES as u64)?;
         let written =
             with_control(again.mapping(), offset, mutex::BYTES, |control, _| mutex::release(&control.state, id));
         match written {
             Ok(true) => Word::of(&mut again, offset + STATE)?.notify(1).map(drop),
-            Ok(false) | Err(Error::Faulted { .. }) => Ok(()),
+            Ok(false) => Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::Faulted { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
     /// As `release`, where all regions that showed it were closed.
     pub fn release_remains(&mut self, number: u32) -> Result<()> {
-        let Some((remains, offset)) = self.seat(number)?.remains.take() else { return Err(Error::Closed) };
+        let Some((remains, offset)) = self.seat(number)?.remains.take() else { return Err(Error::closed()) };
         let released =
             remains.map(offset + mutex::BYTES as u64).and_then(|mut region| self.release(number, &mut region, offset));
         self.remove(number);
@@ -243,7 +244,7 @@ impl Owners {
 
     /// As `forsake`, where all regions that showed it were closed.
     pub fn forsake_remains(&mut self, number: u32) -> Result<()> {
-        let Some((remains, offset)) = self.seat(number)?.remains.take() else { return Err(Error::Closed) };
+        let Some((remains, offset)) = self.seat(number)?.remains.take() else { return Err(Error::closed()) };
         let mut region = remains.map(offset + mutex::BYTES as u64)?;
         let forsaken = self.forsake(number, &mut region, offset);
         self.remove(number);

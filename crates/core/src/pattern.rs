@@ -75,14 +75,14 @@ impl Pattern {
     pub fn needles(needles: &[&[u8]]) -> Result<Self> {
         let longest = needles.iter().map(|needle| needle.len()).max().unwrap_or(0);
         let found = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(needles);
-        let engine = found.map_err(|cause| Error::InvalidPattern(cause.to_string()))?;
+        let engine = found.map_err(|cause| Error::invalid_pattern(cause.to_string()))?;
         Ok(Self { engine: Engine::Needles(engine), reach: Reach::Bytes(longest), needles: needles.len() })
     }
 
     /// A regular expression over bytes. `characters`: the text is characters in UTF-8, and an empty match is never inside of
     /// one. `sticky`: a match begins where the search begins, or just behind the match before.
     pub fn expression(expression: &Hir, characters: bool, sticky: bool) -> Result<Self> {
-        let refused = |cause: &dyn std::fmt::Display| Error::InvalidPattern(cause.to_string());
+        let refused = |cause: &dyn std::fmt::Display| Error::invalid_pattern(cause.to_string());
         let regex = Regex::builder()
             .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(MOST_MEMORY)))
             .build_from_hir(expression)

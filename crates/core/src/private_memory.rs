@@ -17,9 +17,7 @@ pub struct AllocateOptions {
 /// Allocates zeroed memory.
 pub fn allocate(len: usize, options: AllocateOptions) -> Result<Region> {
     if len == 0 {
-        return Err(Error::OutOfRange(
-            "The value of \"byteLength\" is out of range. It must be >= 1. Received 0".into(),
-        ));
+        return Err(Error::out_of_range("The value of \"byteLength\" is out of range. It must be >= 1. Received 0"));
     }
     let plan = Plan {
         kind: Kind::PrivateMemory,

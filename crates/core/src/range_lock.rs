@@ -101,7 +101,7 @@ impl Wanted {
     pub(crate) fn check(&self) -> Result<()> {
         let Extent { start, end } = self.extent;
         if self.extent.is_empty() || start >= Extent::LAST || (end != Extent::FOREVER && end > Extent::LAST) {
-            return Err(Error::OutOfRange(format!(
+            return Err(Error::out_of_range(format!(
                 "A lock is of one byte at least, and ends by 2^62 or nowhere. Received {start} to {end}"
             )));
         }
@@ -183,7 +183,7 @@ impl LockFile {
     /// The file of a region: by the region's own description, or by one made now where that is the caller's.
     pub fn of_region(region: &Region) -> Result<Self> {
         let object = region.object.as_ref().ok_or_else(|| {
-            Error::InvalidState("The region was opened with keepOpen: false, and has no descriptor to lock".into())
+            Error::invalid_state("The region was opened with keepOpen: false, and has no descriptor to lock")
         })?;
         if region.label().is_some() {
             return Self::new(Arc::clone(object), true, region.label().map(Path::to_path_buf));

@@ -1,13 +1,13 @@
 //! The next batches of a scan, looked for on another thread while its caller makes use of the one before.
 
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
-use std::sync::{Arc, OnceLock};
-use std::thread::{park_timeout, JoinHandle};
-use std::time::{Duration, Instant};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::pattern::Pattern;
 use crate::search_job::{Batch, Control, Search};
-use crate::{Access, Result};
+use crate::{sys, thread, Access, Result};
 
 /// Bytes between two looks at whether it is still wanted: whoever ends it waits for that.
 const SLICE: usize = 256 << 10;
@@ -37,8 +37,63 @@ pub struct ReadAhead {
     end: u64,
     pattern: Arc<Pattern>,
     control: Arc<Control>,
-    batches: Option<Receiver<Result<Batch>>>,
+    batches: Arc<Batches>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Batches on their way from the thread to the caller.
+#[derive(Debug, Default)]
+struct Batches {
+    state: Mutex<Ready>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Ready {
+    found: VecDeque<Result<Batch>>,
+    /// No more will come, or nobody wants any.
+    over: bool,
+}
+
+impl Batches {
+    fn state(&self) -> MutexGuard<'_, Ready> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next one; none where there will be no more.
+    fn take(&self) -> Option<Result<Batch>> {
+        let waits = |state: &mut Ready| state.found.is_empty() && !state.over;
+        let mut state = self.changed.wait_while(self.state(), waits).unwrap_or_else(PoisonError::into_inner);
+        self.changed.notify_one();
+        state.found.pop_front()
+    }
+
+    /// Waits for room; false where nobody wants it, or nobody has come for it for long.
+    fn hand_over(&self, outcome: Result<Batch>) -> bool {
+        let waits = |state: &mut Ready| state.found.len() >= READY && !state.over;
+        let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, waits);
+        let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() || state.over {
+            return false;
+        }
+        state.found.push_back(outcome);
+        self.changed.notify_one();
+        true
+    }
+
+    fn end(&self) {
+        self.state().over = true;
+        self.changed.notify_one();
+    }
+}
+
+/// Whoever waits for the thread hears of its end, be it by a panic.
+struct Ending(Arc<Batches>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl ReadAhead {
@@ -46,7 +101,7 @@ impl ReadAhead {
     /// what this process may store in the text meanwhile must be seen, or not, by the rules of who stores it.
     pub fn suits(search: &Search) -> bool {
         static CORES: OnceLock<usize> = OnceLock::new();
-        let cores = CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let cores = CORES.get_or_init(sys::cores);
         let read_only = search.mapping.access() == Access::Read;
         *cores > 1 && read_only && search.pattern.can_be_sliced() && search.pattern.can_be_handed_on()
     }
@@ -56,11 +111,11 @@ impl ReadAhead {
         let control: Arc<Control> = Arc::default();
         let (pattern, start, end) = (Arc::clone(&search.pattern), search.start, search.end);
         let ahead = Search { control: Arc::clone(&control), slice: SLICE, brief: true, ..search };
-        let (sender, batches) = sync_channel(READY);
-        let work = move || look_ahead(&ahead, part, &sender);
-        let spawned = std::thread::Builder::new().name("memmap".into()).stack_size(512 * 1024).spawn(work);
-        let thread = Some(spawned.ok()?);
-        Some(Self { part, start, end, pattern, control, batches: Some(batches), thread })
+        let batches: Arc<Batches> = Arc::default();
+        let theirs = Ending(Arc::clone(&batches));
+        let work = Box::new(move || look_ahead(&ahead, part, &theirs.0));
+        let thread = Some(thread::spawn("memmap", thread::STACK, work).ok()?);
+        Some(Self { part, start, end, pattern, control, batches, thread })
     }
 
     /// Whether its next batch is what somebody wants now. The region is the caller's to know.
@@ -73,9 +128,7 @@ impl ReadAhead {
     /// The next batch. This takes no longer than to look for it here. None where it has ended: after a batch that was the last, an
     /// error, or because nobody came for so long.
     pub fn next_batch(&mut self) -> Option<Result<Batch>> {
-        let batch = self.batches.as_ref()?.recv().ok();
-        self.wake();
-        match batch {
+        match self.batches.take() {
             Some(batch) => {
                 if let Ok(batch) = &batch {
                     self.part.at = batch.next;
@@ -89,17 +142,9 @@ impl ReadAhead {
         }
     }
 
-    /// It may wait for room.
-    fn wake(&self) {
-        if let Some(thread) = &self.thread {
-            thread.thread().unpark();
-        }
-    }
-
     fn cancel(&mut self) {
         self.control.cancel();
-        self.batches = None;
-        self.wake();
+        self.batches.end();
     }
 
     /// Ends it, and waits until it holds the memory no more.
@@ -120,7 +165,7 @@ impl Drop for ReadAhead {
 }
 
 /// What the thread does.
-fn look_ahead(search: &Search, mut part: Part, batches: &SyncSender<Result<Batch>>) {
+fn look_ahead(search: &Search, mut part: Part, batches: &Batches) {
     let mut room = (0, 0);
     loop {
         let outcome = search.batch_with_room(part.at, part.most, part.most_bytes, room);
@@ -131,29 +176,12 @@ fn look_ahead(search: &Search, mut part: Part, batches: &SyncSender<Result<Batch
             }
             _ => None,
         };
-        if !hand_over(batches, outcome) {
+        if !batches.hand_over(outcome) {
             return;
         }
         match next {
             Some((at, found)) => (part.at, room) = (at, found),
             None => return,
         }
-    }
-}
-
-/// Waits for room; false where nobody wants it, or nobody has come for it for long.
-fn hand_over(batches: &SyncSender<Result<Batch>>, mut outcome: Result<Batch>) -> bool {
-    let begun = Instant::now();
-    loop {
-        outcome = match batches.try_send(outcome) {
-            Ok(()) => return true,
-            Err(TrySendError::Disconnected(_)) => return false,
-            Err(TrySendError::Full(outcome)) => outcome,
-        };
-        let waited = begun.elapsed();
-        if waited >= PATIENCE {
-            return false;
-        }
-        park_timeout(PATIENCE - waited);
     }
 }

@@ -211,18 +211,18 @@ impl Region {
     /// Changes the length of the region, and of what is behind it, to offset + `len`. Gives back the old mapping.
     pub fn resize(&mut self, len: u64) -> Result<Arc<Mapping>> {
         if len == 0 {
-            return Err(Error::OutOfRange(
-                "The value of \"byteLength\" is out of range. It must be >= 1. Received 0".into(),
+            return Err(Error::out_of_range(
+                "The value of \"byteLength\" is out of range. It must be >= 1. Received 0",
             ));
         }
         if self.plan.access != Access::Write || self.mapping.protection() != Protection::Write {
-            return Err(Error::ReadOnly);
+            return Err(Error::read_only());
         }
         self.mapping.check()?;
         let wanted = to_len(len)?;
         match self.plan.sizing {
-            Sizing::Fixed(why) => return Err(Error::InvalidState(why.into())),
-            Sizing::NotHere(why) => return Err(Error::Unavailable(why.into())),
+            Sizing::Fixed(why) => return Err(Error::invalid_state(why)),
+            Sizing::NotHere(why) => return Err(Error::unavailable(why)),
             _ => {}
         }
         if self.plan.kind == Kind::PrivateMemory {
@@ -239,9 +239,7 @@ impl Region {
         let label = self.plan.label.clone();
         let named = |error: Error| error.at(label.as_deref());
         if self.plan.sizing == Sizing::GrowOnly && after < before.max(self.mapping.len() as u64) {
-            return Err(Error::InvalidState(
-                "The memory is sealed against shrinking, for whoever else has it mapped".into(),
-            ));
+            return Err(Error::invalid_state("The memory is sealed against shrinking, for whoever else has it mapped"));
         }
         if after > before && self.plan.sizing == Sizing::GrowOnly {
             // What cannot be shortened cannot be given back: the new mapping, which may reach behind the end, comes first.
@@ -273,7 +271,7 @@ impl Region {
     /// Where a mapped file cannot be shortened, our own map of it goes first, and comes back if it did not help.
     fn shorten_unmapped(&mut self, object: &Arc<File>, len: u64, after: u64) -> Result<Arc<Mapping>> {
         if Arc::strong_count(&self.mapping) > 1 {
-            return Err(Error::Busy);
+            return Err(Error::busy());
         }
         let old_len = self.mapping.len();
         let placeholder = Arc::new(self.plan.map(Some(object), true, 0)?);
@@ -286,7 +284,7 @@ impl Region {
                 self.plan.wanted = self.plan.wanted.map(|_| len);
                 Ok(placeholder)
             }
-            Err(error) if error.code() == "EBUSY" => Err(Error::Busy),
+            Err(error) if error.code() == "EBUSY" => Err(Error::busy()),
             Err(error) => Err(error.at(self.plan.label.as_deref())),
         }
     }
@@ -301,7 +299,7 @@ impl Region {
     /// Gives the region another protection, by a new mapping: pages under live views never change. Gives back the old one.
     pub fn protect(&mut self, protection: Protection) -> Result<Arc<Mapping>> {
         if protection == Protection::Write && self.plan.access == Access::Read {
-            return Err(Error::ReadOnly);
+            return Err(Error::read_only());
         }
         self.mapping.check()?;
         let len = self.mapping.len();
@@ -366,15 +364,15 @@ impl Region {
     pub fn map_for_good(&self) -> Result<(Arc<Mapping>, Arc<File>)> {
         self.mapping.check()?;
         if self.plan.access != Access::Write || self.mapping.protection() != Protection::Write {
-            return Err(Error::ReadOnly);
+            return Err(Error::read_only());
         }
         if self.plan.kind == Kind::PrivateMemory {
-            return Err(Error::InvalidState(
-                "PrivateMemory belongs to one isolate and cannot be shared; SharedMemory.anonymous() can".into(),
+            return Err(Error::invalid_state(
+                "PrivateMemory belongs to one isolate and cannot be shared; SharedMemory.anonymous() can",
             ));
         }
         if self.mapping.lead() != 0 {
-            return Err(Error::InvalidState(format!(
+            return Err(Error::invalid_state(format!(
                 "A SharedArrayBuffer begins at a page: open the region with an offset that is a multiple of {}",
                 sys::granularity()
             )));
@@ -387,8 +385,8 @@ impl Region {
     /// Lets a worker attach to the same memory; the number and the secret it needs.
     pub fn share(&mut self) -> Result<(u64, u64)> {
         if self.plan.kind == Kind::PrivateMemory {
-            return Err(Error::InvalidState(
-                "PrivateMemory belongs to one isolate and cannot be shared; SharedMemory.anonymous() can".into(),
+            return Err(Error::invalid_state(
+                "PrivateMemory belongs to one isolate and cannot be shared; SharedMemory.anonymous() can",
             ));
         }
         let object = self.object.as_ref().ok_or_else(|| no_descriptor("share()"))?;
@@ -443,7 +441,7 @@ fn copy_pages(from: &Mapping, to: &Mapping, len: usize) {
 }
 
 pub(crate) fn no_descriptor(what: &'static str) -> Error {
-    Error::InvalidState(format!(
+    Error::invalid_state(format!(
         "{what} needs the file's descriptor, and the region was opened with keepOpen: false; open it without that"
     ))
 }

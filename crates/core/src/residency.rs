@@ -28,7 +28,7 @@ impl Mapping {
     /// Pages that allow nothing cannot be brought in: the system refuses, and touching them would end the process.
     fn readable(&self, what: &str) -> Result<()> {
         if self.protection() == Protection::None {
-            return Err(Error::InvalidState(format!("The region is protected 'none'; there is nothing to {what}")));
+            return Err(Error::invalid_state(format!("The region is protected 'none'; there is nothing to {what}")));
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Prefetch {
     /// Brings the pages in, slice by slice. Where the region is mapped anew meanwhile nobody wants the old pages any more.
     pub fn run(&self) -> Result<()> {
         match self.bring_in() {
-            Err(Error::Closed) => Ok(()),
+            Err(error) if error.is_closed() => Ok(()),
             outcome => outcome,
         }
     }

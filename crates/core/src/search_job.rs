@@ -45,7 +45,7 @@ impl Control {
         self.done.fetch_add(bytes, Ordering::Relaxed);
         if self.is_cancelled() {
             // Whoever cancelled it does not listen any more.
-            return Err(Error::Closed);
+            return Err(Error::closed());
         }
         mapping.check_range(from, bytes)
     }
@@ -113,7 +113,7 @@ impl Search {
         let slices = Slices::of(text.len(), threads, self.slice, &self.pattern);
         let ends: Vec<AtomicUsize> = (0..slices.count).map(|_| AtomicUsize::new(0)).collect();
         let totals = Mutex::new(vec![0_u64; self.pattern.needle_count()]);
-        let whole = slices.run(|pattern, take| {
+        let whole = slices.run(&|pattern, take| {
             let mut counts = vec![0_u64; pattern.needle_count()];
             while let Some(slice) = take() {
                 let (from, to) = slices.bounds(slice);
@@ -157,7 +157,7 @@ impl Search {
             let slices = Slices::of(text.len(), threads, self.slice, &self.pattern);
             let best = AtomicUsize::new(usize::MAX);
             let found: Mutex<Option<Found>> = Mutex::new(None);
-            let whole = slices.run(|pattern, take| {
+            let whole = slices.run(&|pattern, take| {
                 while let Some(slice) = take().filter(|&slice| slice < best.load(Ordering::Acquire)) {
                     let (from, to) = slices.bounds(slice);
                     self.ahead(to, slices.size);
@@ -219,7 +219,7 @@ impl Search {
                         enough = visited && to >= far;
                         // Ends it.
                         if enough {
-                            Err(Error::Closed)
+                            Err(Error::closed())
                         } else {
                             Ok(())
                         }
@@ -295,7 +295,9 @@ impl Search {
                 if simple {
                     // Of signed numbers the processor makes floating ones at once.
                     let place = |position: usize| (self.start as i64 + position as i64) as f64;
-                    batch.spans.extend([found.needle as i64 as f64, place(found.start), place(found.end)]);
+                    batch.spans.push(found.needle as i64 as f64);
+                    batch.spans.push(place(found.start));
+                    batch.spans.push(place(found.end));
                 } else {
                     batch.spans.push(found.needle as f64);
                     self.pattern.groups(text, found, &mut scratch, |start, end| {
@@ -363,6 +365,9 @@ impl Search {
     }
 }
 
+/// What one thread does, given where to take the slices from; whether the others are to go on.
+type Work<'a> = dyn Fn(&Pattern, &dyn Fn() -> Option<usize>) -> Result<bool> + Sync + 'a;
+
 /// How a text is shared out.
 struct Slices<'a> {
     pattern: &'a Pattern,
@@ -387,7 +392,7 @@ impl<'a> Slices<'a> {
     }
 
     /// Runs work on all threads; each is given the slices by the function, in their order. Whether all of them said yes.
-    fn run(&self, work: impl Fn(&Pattern, &dyn Fn() -> Option<usize>) -> Result<bool> + Sync) -> Result<bool> {
+    fn run(&self, work: &Work<'_>) -> Result<bool> {
         let next = AtomicUsize::new(0);
         let failed = AtomicBool::new(false);
         let take = || {
@@ -405,7 +410,7 @@ impl<'a> Slices<'a> {
             let (part, mut helpers) = (&part, Vec::new());
             for _ in 1..self.threads {
                 let pattern = self.pattern.for_another_thread();
-                let builder = std::thread::Builder::new().name("memmap".into()).stack_size(512 * 1024);
+                let builder = std::thread::Builder::new().name("memmap".into()).stack_size(crate::thread::STACK);
                 // Where there is no thread to be had, those that are there do it.
                 helpers.extend(builder.spawn_scoped(scope, move || part(&pattern)));
             }

@@ -121,8 +121,8 @@ impl<W: Word, A: Fn(u32) -> Result<bool>> Semaphore<'_, W, A> {
             }
             let owner = record.owner.load();
             if owner == 0 || owner >= NOBODY {
-                return Err(Error::SharedStateInvalid(
-                    "The memory of the semaphore was overwritten: somebody who cannot be has permits; zero the memory once nobody uses it".into(),
+                return Err(Error::shared_state_invalid(
+                    "The memory of the semaphore was overwritten: somebody who cannot be has permits; zero the memory once nobody uses it",
                 ));
             }
             sum += u64::from(count);
@@ -145,7 +145,7 @@ impl<W: Word, A: Fn(u32) -> Result<bool>> Semaphore<'_, W, A> {
             let free = |record: &&Record<W>| record.count.load() == 0;
             let record =
                 self.records.iter().find(mine).or_else(|| self.records.iter().find(free)).ok_or_else(|| {
-                    Error::InvalidState(format!(
+                    Error::invalid_state(format!(
                         "No more than {HOLDERS} workers and processes may hold permits at a time"
                     ))
                 })?;
@@ -165,7 +165,7 @@ impl<W: Word, A: Fn(u32) -> Result<bool>> Semaphore<'_, W, A> {
         self.inside(manner, wake, |wake| {
             let taken = self.taken()?;
             if u64::from(count) > taken {
-                return Err(Error::OutOfRange(format!(
+                return Err(Error::out_of_range(format!(
                     "The value of \"count\" is out of range. It must be <= {taken}, as many as are taken. Received {count}"
                 )));
             }

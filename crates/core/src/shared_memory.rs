@@ -39,16 +39,14 @@ fn check_name(name: &str) -> Result<()> {
     if is_name(name) {
         return Ok(());
     }
-    Err(Error::InvalidName(format!(
+    Err(Error::invalid_name(format!(
         "A name has 1 to {LONGEST_NAME} of the characters A-Z a-z 0-9 . _ - and is not '.' or '..'. Received {name:?}"
     )))
 }
 
 fn check_length(len: usize) -> Result<()> {
     if len == 0 {
-        return Err(Error::OutOfRange(
-            "The value of \"byteLength\" is out of range. It must be >= 1. Received 0".into(),
-        ));
+        return Err(Error::out_of_range("The value of \"byteLength\" is out of range. It must be >= 1. Received 0"));
     }
     Ok(())
 }
@@ -99,7 +97,7 @@ pub fn open(name: &str, access: Access, len: Option<u64>) -> Result<Region> {
     let rounded = shown.div_ceil(sys::page_size() as u64) * sys::page_size() as u64;
     let fits = if sys::NAMED_LENGTHS_ARE_EXACT { shown == there } else { rounded == there || shown == there };
     if !fits {
-        return Err(Error::OutOfRange(format!(
+        return Err(Error::out_of_range(format!(
             "The value of \"options.byteLength\" is out of range. It must be {there}, the length of the memory. Received {shown}"
         )));
     }
@@ -112,7 +110,7 @@ pub fn open(name: &str, access: Access, len: Option<u64>) -> Result<Region> {
 pub fn open_or_create(name: &str, len: usize, options: NameOptions) -> Result<Opened> {
     check_name(name)?;
     check_length(len)?;
-    let mut last = Error::Closed;
+    let mut last = Error::closed();
     // Others may make and remove the name in between, so a few rounds.
     for _ in 0..100 {
         match open(name, Access::Write, Some(len as u64)) {
@@ -145,7 +143,7 @@ pub fn anonymous(len: usize, growable: bool) -> Result<Region> {
 /// The memory behind a descriptor that was handed to this process. The descriptor stays the caller's.
 pub fn from_descriptor(descriptor: i32, access: Access) -> Result<Region> {
     if !sys::SHARED_BY_DESCRIPTOR {
-        return Err(Error::Unavailable("Shared memory has no descriptor on this system: open it by its name".into()));
+        return Err(Error::unavailable("Shared memory has no descriptor on this system: open it by its name"));
     }
     let object = sys::duplicate(descriptor)?;
     let len = to_len(sys::inspect_shared(&object)?.length)?;

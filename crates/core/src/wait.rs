@@ -57,12 +57,12 @@ impl Word {
             _ => None,
         };
         if let Some(why) = private {
-            return Err(Error::InvalidState(format!("{why}: nobody else could notify a word of it, or wait for one")));
+            return Err(Error::invalid_state(format!("{why}: nobody else could notify a word of it, or wait for one")));
         }
         let mapping = Arc::clone(region.mapping());
         let address: *const AtomicU32 = mapping.bytes(offset, size_of::<u32>())?.as_ptr().cast();
         if !address.is_aligned() {
-            return Err(Error::OutOfRange(format!(
+            return Err(Error::out_of_range(format!(
                 "The value of \"offset\" is out of range. It must be at a multiple of 4 bytes in memory. Received {offset}"
             )));
         }
@@ -104,7 +104,7 @@ impl Word {
                 return error;
             }
         }
-        Error::Faulted { offset: self.offset, news: None }
+        Error::faulted(self.offset, None)
     }
 
     /// Stands still while the word is the expected one, until somebody notifies it or the time is over.

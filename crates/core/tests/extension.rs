@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use common::{code, options, Folder};
-use memmap_core::{mmap_file, Access, Create, Error, OpenOptions, Region, Source};
+use memmap_core::{mmap_file, Access, Create, Error, ErrorKind, OpenOptions, Region, Source};
 
 fn blocks(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap().blocks() * 512
@@ -93,7 +93,7 @@ fn without_space_it_is_enospc_and_the_file_is_as_it_was() {
         for length in [(1 << 20) + 1, 2 << 20, 1 << 40] {
             let error = longer(&path, length, false).unwrap_err();
             assert_eq!(error.code(), "ENOSPC");
-            let Error::System(facts) = &error else { panic!("{error:?}") };
+            let ErrorKind::System(facts) = error.kind() else { panic!("{error:?}") };
             assert_eq!((facts.syscall, facts.path.as_deref()), ("fallocate", Some(path.as_path())));
             assert!(error.to_string().contains("the file is as it was"), "{error}");
             assert_eq!(std::fs::read(&path).unwrap(), content);
@@ -133,7 +133,7 @@ fn a_store_that_finds_no_space_is_an_error_at_its_page_and_a_thousand_cost_few_m
         let file = mmap_file::open(Source::Path(&path), wanted).unwrap();
         let mapping = file.mapping();
         mapping.fill(0, 100, b"first").unwrap();
-        let Err(Error::Faulted { offset, .. }) = mapping.fill(0, 2 << 20, b"x") else {
+        let Err(ErrorKind::Faulted { offset, .. }) = mapping.fill(0, 2 << 20, b"x").map_err(Error::into_kind) else {
             panic!("there is no space for it")
         };
         assert!((500 << 10..=1 << 20).contains(&offset), "{offset}");
@@ -148,7 +148,9 @@ fn a_store_that_finds_no_space_is_an_error_at_its_page_and_a_thousand_cost_few_m
         }
         let after = memmap_core::sys::map_count().unwrap();
         assert!(after <= before + 50, "{after} maps after {before}");
-        let Err(Error::Faulted { offset: still, .. }) = mapping.check() else { panic!("it stays faulted") };
+        let Err(ErrorKind::Faulted { offset: still, .. }) = mapping.check().map_err(Error::into_kind) else {
+            panic!("it stays faulted")
+        };
         assert_eq!(still, offset, "the first fault is the one that is told");
         assert_eq!(code(file.flush(0, 1).run(true)), "ERR_REGION_FAULTED");
     });

@@ -2,7 +2,7 @@
 
 use memmap_core::expression::read;
 use memmap_core::pattern::Pattern;
-use memmap_core::Error;
+use memmap_core::{Error, ErrorKind};
 use proptest::prelude::*;
 
 /// `a`, and `b` or `c`.
@@ -15,7 +15,7 @@ fn found(tree: &[u32], text: &[u8]) -> Option<(usize, usize)> {
 }
 
 fn is_refused(tree: &[u32]) -> bool {
-    matches!(read(tree), Err(Error::InvalidPattern(_)))
+    matches!(read(tree).map_err(Error::into_kind), Err(ErrorKind::InvalidPattern(_)))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 
 use common::{all, code, numbered, open, options, Folder};
-use memmap_core::{mmap_file, Access, Create, Error, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Create, Error, ErrorKind, OpenOptions, Source};
 
 const EVERY_ACCESS: [Access; 3] = [Access::Read, Access::Write, Access::Copy];
 
@@ -34,9 +34,9 @@ fn what_is_written_reaches_the_file_with_access_write_only() {
     let path = folder.file("f", &[7; 10_000]);
 
     let read = open(&path, Access::Read);
-    assert!(matches!(read.mapping().write(0, b"x"), Err(Error::ReadOnly)));
-    assert!(matches!(read.mapping().fill(0, 1, b"x"), Err(Error::ReadOnly)));
-    assert!(matches!(read.mapping().move_within(0, 1, 1), Err(Error::ReadOnly)));
+    assert!(matches!(read.mapping().write(0, b"x").map_err(Error::into_kind), Err(ErrorKind::ReadOnly)));
+    assert!(matches!(read.mapping().fill(0, 1, b"x").map_err(Error::into_kind), Err(ErrorKind::ReadOnly)));
+    assert!(matches!(read.mapping().move_within(0, 1, 1).map_err(Error::into_kind), Err(ErrorKind::ReadOnly)));
 
     let copy = open(&path, Access::Copy);
     assert!(copy.mapping().is_private());
@@ -163,7 +163,7 @@ fn a_file_is_made_when_it_is_missing_and_that_was_asked_for() {
 
     let missing = mmap_file::open(Source::Path(&path), wanted(Create::No)).unwrap_err();
     assert_eq!(missing.code(), "ENOENT");
-    let Error::System(facts) = &missing else { panic!("{missing:?}") };
+    let ErrorKind::System(facts) = missing.kind() else { panic!("{missing:?}") };
     assert_eq!((facts.syscall, facts.path.as_deref()), ("open", Some(path.as_path())));
     assert!(missing.to_string().contains("no such file or directory, open"), "{missing}");
 
@@ -213,7 +213,7 @@ fn a_directory_is_refused() {
     for access in EVERY_ACCESS {
         let error = mmap_file::open(Source::Path(folder.path()), options(access)).unwrap_err();
         assert_eq!(error.code(), "EISDIR", "{access:?}");
-        let Error::System(facts) = &error else { panic!("{error:?}") };
+        let ErrorKind::System(facts) = error.kind() else { panic!("{error:?}") };
         assert_eq!(facts.path.as_deref(), Some(folder.path()));
     }
 }

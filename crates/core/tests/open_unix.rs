@@ -10,14 +10,14 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use common::{all, code, options, Folder};
-use memmap_core::{mmap_file, Access, Create, Error, OpenOptions, Source};
+use memmap_core::{mmap_file, Access, Create, Error, ErrorKind, OpenOptions, Source};
 
 const EVERY_ACCESS: [Access; 3] = [Access::Read, Access::Write, Access::Copy];
 
 fn refused(source: Source<'_>) -> Vec<String> {
     let one = |access| {
         let error = mmap_file::open(source, options(access)).unwrap_err();
-        if let (Source::Path(path), Error::System(facts)) = (source, &error) {
+        if let (Source::Path(path), ErrorKind::System(facts)) = (source, error.kind()) {
             assert_eq!(facts.path.as_deref(), Some(path));
         }
         error.code().to_owned()

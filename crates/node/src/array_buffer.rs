@@ -12,10 +12,8 @@ use crate::errors::{call_js, Failure};
 use crate::held::{self, Ticket};
 use crate::regions;
 
-const FORBIDDEN: Error = Error::ZeroCopyUnavailable("this runtime allows no memory from outside its own heap");
-const STORES_KILL: Error = Error::ZeroCopyUnavailable(
-    "it could only be mapped truly read-only, and a store through a window would end the process",
-);
+const FORBIDDEN: &str = "this runtime allows no memory from outside its own heap";
+const STORES_KILL: &str = "it could only be mapped truly read-only, and a store through a window would end the process";
 
 /// A JavaScript value as it is, in and out.
 pub struct Raw(pub sys::napi_value);
@@ -50,7 +48,7 @@ pub fn external(
         if let Some(ticket) = ticket {
             ticket.withdraw();
         }
-        return Err(FORBIDDEN.into());
+        return Err(Error::zero_copy_unavailable(FORBIDDEN).into());
     }
     let mut buffer = ptr::null_mut();
     let hint = ticket.as_ref().map_or(ptr::null_mut(), Ticket::hint);
@@ -64,7 +62,7 @@ pub fn external(
         if let Some(ticket) = ticket {
             ticket.withdraw();
         }
-        return Err(FORBIDDEN.into());
+        return Err(Error::zero_copy_unavailable(FORBIDDEN).into());
     }
     // After any other failure nobody says whether the finalizer ran: a leak is the safe reading.
     check_status!(status)?;
@@ -79,11 +77,11 @@ pub fn array_buffer(env: Env, region: f64, position: f64, byte_length: f64, held
     call_js(env, || {
         let mapping = regions::mapping(region)?;
         if held && !mapping.takes_stores() {
-            return Err(STORES_KILL.into());
+            return Err(Error::zero_copy_unavailable(STORES_KILL).into());
         }
         let (position, len) = (position as usize, byte_length as usize);
         if position.checked_add(len).is_none_or(|end| end > mapping.lead() + mapping.len()) {
-            return Err(Error::OutOfRange("the buffer would not lie in the region".into()).into());
+            return Err(Error::out_of_range("the buffer would not lie in the region").into());
         }
         let address = mapping.base().wrapping_add(position).cast();
         let ticket = held.then(|| held::ticket(&mapping));

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap_core::search_job::Control;
-use memmap_core::Error;
+use memmap_core::thread;
 use napi::bindgen_prelude::{Null, ToNapiValue};
 use napi::{sys, Env, JsValue, Result};
 use napi_derive::napi;
@@ -112,16 +112,16 @@ fn start(env: Env, work: Box<dyn FnOnce() -> memmap_core::Result<Answer> + Send>
     let task = Arc::new(Mutex::new(Some((work, settle))));
     let take = |task: &Mutex<Option<_>>| task.lock().unwrap_or_else(PoisonError::into_inner).take();
     let theirs = Arc::clone(&task);
-    let spawned = std::thread::Builder::new().name("memmap".into()).stack_size(512 * 1024).spawn(move || {
+    let work = Box::new(move || {
         let Some((work, settle)) = take(&theirs) else { return };
         // The work drops what it holds before anybody hears of it: a region that is closed then finds nobody else
         // holding its memory.
         let outcome = work();
         settle(outcome);
     });
-    if let Err(cause) = spawned {
+    if let Err(error) = thread::spawn("memmap", thread::STACK, work) {
         if let Some((_, settle)) = take(&task) {
-            settle(Err(Error::system("pthread_create", &cause)));
+            settle(Err(error));
         }
     }
     Ok(promise)

@@ -26,7 +26,7 @@ pub fn write(env: Env, region: f64, offset: f64, source: Uint8ArraySlice, byte_l
     call(env, || {
         let wanted = byte_length as usize;
         if wanted > len {
-            return Err(Error::OutOfRange("the source is shorter than what is to be written".into()));
+            return Err(Error::out_of_range("the source is shorter than what is to be written"));
         }
         // SAFETY: as in `read`; it was just checked that the view is as long.
         unsafe { regions::mapping(region)?.write_from(offset as u64, std::ptr::slice_from_raw_parts(first, wanted)) }

@@ -1,7 +1,9 @@
 //! What the command `memmap` shows of processes, shared memory, locks and the system. Not exported to users.
 //!
-//! Rows of words, which `lib/cli/system.ts` reads: typed objects of a few kinds made the binary 60 KB larger (measured). Where
-//! processes could not be looked at, their number is a row of its own, the first.
+//! All of it is [`Rows`], which `lib/cli/system.ts` reads. Where processes could not be looked at, their number is a row of its
+//! own, the first.
+
+use std::fmt::Display;
 
 use memmap_core::diagnosis::{self, Process, Seen};
 use memmap_core::sys;
@@ -10,87 +12,85 @@ use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::errors::call;
+use crate::rows::{Known, Rows};
 
-type Rows = Vec<Vec<String>>;
-
-fn seen<T>(seen: Seen<T>, each: impl FnMut(T) -> Vec<String>) -> Rows {
-    let mut rows = vec![vec![seen.hidden.to_string()]];
-    rows.extend(seen.found.into_iter().map(each));
-    rows
+fn seen<T>(seen: Seen<T>, mut each: impl FnMut(&mut Rows, T)) -> String {
+    let mut rows = Rows::default();
+    rows.add(&[&seen.hidden]);
+    seen.found.into_iter().for_each(|one| each(&mut rows, one));
+    rows.finish()
 }
 
-/// Two words for each, at the end of a row.
-fn with_processes(mut row: Vec<String>, processes: Vec<Process>) -> Vec<String> {
-    for Process { pid, command } in processes {
-        row.extend([pid.to_string(), command]);
-    }
-    row
-}
-
-fn flag(is: bool) -> String {
-    u8::from(is).to_string()
-}
-
-/// A number, or nothing.
-fn known(number: Option<u64>) -> String {
-    number.map_or_else(String::new, |number| number.to_string())
+/// A row, with two words for each process at its end.
+fn with_processes(rows: &mut Rows, words: &[&dyn Display], processes: &[Process]) {
+    let ends = processes.iter().flat_map(|Process { pid, command }| [pid as &dyn Display, command]);
+    rows.add(&words.iter().copied().chain(ends).collect::<Vec<_>>());
 }
 
 /// The maps of a process.
 #[napi]
-pub fn process_maps(env: Env, pid: u32) -> Result<Vec<Vec<String>>> {
+pub fn process_maps(env: Env, pid: u32) -> Result<String> {
     call(env, || {
-        let maps = diagnosis::maps(pid)?.into_iter().map(|map| {
-            let path = map.path.to_string_lossy().into_owned();
-            let numbers = [map.start, map.end, map.offset].map(|number| number.to_string());
-            let mut row = Vec::from(numbers);
-            row.extend([map.permissions, map.kind.name().into(), path, known(map.resident)]);
-            row
-        });
-        Ok(maps.collect())
+        let mut rows = Rows::default();
+        for map in diagnosis::maps(pid)? {
+            let (path, resident) = (map.path.to_string_lossy(), Known(map.resident));
+            rows.add(&[&map.start, &map.end, &map.offset, &map.permissions, &map.kind.name(), &path, &resident]);
+        }
+        Ok(rows.finish())
     })
 }
 
 /// The processes that have the addon loaded, but for this one.
 #[napi]
-pub fn addon_users(env: Env) -> Result<Vec<Vec<String>>> {
+pub fn addon_users(env: Env) -> Result<String> {
     call(env, || {
-        Ok(seen(diagnosis::users()?, |user| {
-            let row = vec![user.owner, user.maps.to_string(), user.mapped.to_string()];
-            with_processes(row, vec![user.process])
+        Ok(seen(diagnosis::users()?, |rows, user| {
+            with_processes(rows, &[&user.owner, &user.maps, &user.mapped], &[user.process]);
         }))
     })
 }
 
 /// All shared memory that has a name.
 #[napi]
-pub fn named_segments(env: Env) -> Result<Vec<Vec<String>>> {
+pub fn named_segments(env: Env) -> Result<String> {
     call(env, || {
-        Ok(seen(diagnosis::segments()?, |segment| {
-            let numbers = [u64::from(segment.mode), segment.byte_length, segment.allocated].map(|one| one.to_string());
-            let mut row = vec![segment.name, flag(segment.allowed), segment.owner, known(segment.since)];
-            row.extend(numbers);
-            with_processes(row, segment.processes)
+        Ok(seen(diagnosis::segments()?, |rows, segment| {
+            let (allowed, since) = (u8::from(segment.allowed), Known(segment.since));
+            let numbers = [u64::from(segment.mode), segment.byte_length, segment.allocated];
+            let [mode, length, allocated] = &numbers;
+            with_processes(
+                rows,
+                &[&segment.name, &allowed, &segment.owner, &since, mode, length, allocated],
+                &segment.processes,
+            );
         }))
     })
 }
 
 /// The locks of a file.
 #[napi]
-pub fn file_locks(env: Env, path: Uint8Array) -> Result<Vec<Vec<String>>> {
+pub fn file_locks(env: Env, path: Uint8Array) -> Result<String> {
     call(env, || {
-        Ok(seen(diagnosis::locks(&sys::path_from_bytes(&path))?, |lock| {
-            let mut row = vec![lock.family.name().into(), flag(lock.exclusive), flag(lock.waits)];
-            row.extend([lock.extent.start, lock.extent.end].map(|number| number.to_string()));
-            row.push(known(lock.owner.map(|owner| owner.position)));
-            row.push(known(lock.owner.map(|owner| owner.number.into())));
-            with_processes(row, lock.processes)
+        Ok(seen(diagnosis::locks(&sys::path_from_bytes(&path))?, |rows, lock| {
+            let (exclusive, waits) = (u8::from(lock.exclusive), u8::from(lock.waits));
+            let position = Known(lock.owner.map(|owner| owner.position));
+            let number = Known(lock.owner.map(|owner| owner.number.into()));
+            let (family, extent) = (lock.family.name(), lock.extent);
+            with_processes(
+                rows,
+                &[&family, &exclusive, &waits, &extent.start, &extent.end, &position, &number],
+                &lock.processes,
+            );
         }))
     })
 }
 
 /// Limits and settings of the system: a name and a value each.
 #[napi]
-pub fn machine(env: Env) -> Result<Vec<Vec<String>>> {
-    call(env, || Ok(diagnosis::machine().into_iter().map(|(name, value)| vec![name.into(), value]).collect()))
+pub fn machine(env: Env) -> Result<String> {
+    call(env, || {
+        let mut rows = Rows::default();
+        diagnosis::machine().into_iter().for_each(|(name, value)| rows.add(&[&name, &value]));
+        Ok(rows.finish())
+    })
 }

@@ -3,7 +3,7 @@
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 
-use memmap_core::{sys as system, Error};
+use memmap_core::{sys as system, Error, ErrorKind};
 use napi::bindgen_prelude::ToNapiValue;
 use napi::{check_status, sys, Env, Result, Status};
 
@@ -79,7 +79,7 @@ fn throw(env: Env, error: &Error) -> napi::Error {
 /// The JavaScript error object for an error of the core. Who listens for faults hears of them first.
 pub fn to_js(env: Env, error: &Error) -> Result<sys::napi_value> {
     let env = env.raw();
-    if let Error::Faulted { news: Some(news), .. } = error {
+    if let ErrorKind::Faulted { news: Some(news), .. } = error.kind() {
         fault::tell(env, news);
     }
     // SAFETY: the calls get live handles of the current scope, made just before them, and each status is
@@ -95,7 +95,7 @@ pub fn to_js(env: Env, error: &Error) -> Result<sys::napi_value> {
         } else {
             sys::napi_create_error(env, code, message, &raw mut object)
         })?;
-        if let Error::System(failed) = error {
+        if let ErrorKind::System(failed) = error.kind() {
             let set = |name: &std::ffi::CStr, value: sys::napi_value| {
                 check_status!(sys::napi_set_named_property(env, object, name.as_ptr(), value))
             };

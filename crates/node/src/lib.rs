@@ -24,6 +24,7 @@ mod read_ahead;
 mod region;
 mod regions;
 mod ring;
+mod rows;
 mod search;
 mod shared_array_buffer;
 mod shared_memory;

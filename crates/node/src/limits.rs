@@ -3,6 +3,8 @@
 use memmap_core::limits as core;
 use napi_derive::napi;
 
+use crate::rows::Rows;
+
 /// What the system allows this process; infinite where there is no limit, negative where it does not say.
 #[napi(object)]
 pub struct LimitFacts {
@@ -32,18 +34,10 @@ pub fn limits() -> LimitFacts {
     }
 }
 
-/// A feature, and how well it is supported.
-#[napi(object)]
-pub struct Capability {
-    /// Its name.
-    pub feature: String,
-    /// `native`, `emulated` or `absent`.
-    pub support: String,
-}
-
-/// What this system can do.
+/// What this system can do: each feature, and `native`, `emulated` or `absent`.
 #[napi]
-pub fn capabilities() -> Vec<Capability> {
-    let all = core::capabilities().into_iter();
-    all.map(|(feature, support)| Capability { feature: feature.into(), support: support.name().into() }).collect()
+pub fn capabilities() -> String {
+    let mut rows = Rows::default();
+    core::capabilities().into_iter().for_each(|(feature, support)| rows.add(&[&feature, &support.name()]));
+    rows.finish()
 }

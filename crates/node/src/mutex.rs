@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use memmap_core::mutex::{Attempt, Manner};
 use memmap_core::owners::{Kind, Owners};
 use memmap_core::semaphore::Answer;
-use memmap_core::{Error, Region, Result as CoreResult};
+use memmap_core::{Error, ErrorKind, Region, Result as CoreResult};
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -83,18 +83,20 @@ pub fn try_mutex(env: Env, region: f64, offset: f64, number: u32, flags: u32) ->
 pub fn release_mutex(env: Env, number: u32, forsake: bool) -> Result<()> {
     call(env, || {
         let shown = OWNERS.with_borrow(|owners| owners.regions(number));
-        let mut outcome = Err(Error::Closed);
+        let mut outcome = Err(Error::closed());
         for (region, offset) in shown {
             outcome = with(region as f64, |owners, found| match forsake {
                 true => owners.forsake(number, found, offset),
                 false => owners.release(number, found, offset),
             });
-            if matches!(outcome, Ok(()) | Err(Error::SharedStateInvalid(_))) {
-                return outcome;
+            match &outcome {
+                Ok(()) => return outcome,
+                Err(error) if matches!(error.kind(), ErrorKind::SharedStateInvalid(_)) => return outcome,
+                Err(_) => {}
             }
         }
         OWNERS.with_borrow_mut(|owners| match (forsake, outcome) {
-            (_, Err(error)) if !matches!(error, Error::Closed) => Err(error),
+            (_, Err(error)) if !error.is_closed() => Err(error),
             (true, _) => owners.forsake_remains(number),
             (false, _) => owners.release_remains(number),
         })

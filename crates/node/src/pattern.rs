@@ -114,7 +114,7 @@ fn search_behind(region: f64, start: f64, end: f64, pattern: &Held, ticket: u32)
 }
 
 fn four(numbers: &[f64]) -> memmap_core::Result<[f64; 4]> {
-    numbers.try_into().map_err(|_| Error::OutOfRange("four numbers are needed".into()))
+    numbers.try_into().map_err(|_| Error::out_of_range("four numbers are needed"))
 }
 
 fn counts(counts: Vec<u64>) -> Float64Array {

@@ -59,7 +59,7 @@ fn split(number: f64) -> (usize, u64) {
 
 /// Does something with a region. Nothing in `work` may call JavaScript.
 pub fn with<T>(number: f64, work: impl FnOnce(&mut Region) -> Result<T>) -> Result<T> {
-    TABLE.with_borrow_mut(|table| table.region(number).map_or(Err(Error::Closed), work))
+    TABLE.with_borrow_mut(|table| table.region(number).map_or(Err(Error::closed()), work))
 }
 
 /// The memory of a region, held.
@@ -96,7 +96,7 @@ pub fn describe(mapping: &Mapping, out: &mut [f64]) -> Result<()> {
         f64::from(u8::from(mapping.takes_stores())),
         f64::from(protection),
     ];
-    let place = out.get_mut(..facts.len()).ok_or_else(|| Error::OutOfRange("no room for the answer".into()))?;
+    let place = out.get_mut(..facts.len()).ok_or_else(|| Error::out_of_range("no room for the answer"))?;
     place.copy_from_slice(&facts);
     Ok(())
 }

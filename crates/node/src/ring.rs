@@ -1,7 +1,6 @@
 //! Rings of records: what `lib/ring.ts` calls.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 use std::ptr;
 
@@ -41,17 +40,21 @@ struct Entry {
 }
 
 thread_local! {
-    /// By numbers that are never used again.
-    static RINGS: RefCell<BTreeMap<u64, Entry>> = const { RefCell::new(BTreeMap::new()) };
+    /// In the order of their numbers, which are never used again.
+    static RINGS: RefCell<Vec<(u64, Entry)>> = const { RefCell::new(Vec::new()) };
     static NEXT: Cell<u64> = const { Cell::new(1) };
     /// Memory of JavaScript's that lib/ring.ts keeps for as long as its isolate lives.
     static SCRATCH: Cell<*mut [u8]> = const { Cell::new(ptr::slice_from_raw_parts_mut(ptr::null_mut(), 0)) };
 }
 
+fn place_of(rings: &[(u64, Entry)], number: f64) -> Option<usize> {
+    rings.binary_search_by_key(&(number as u64), |(number, _)| *number).ok()
+}
+
 /// Does something with a ring. Nothing in `work` may call JavaScript.
 fn with<T>(number: f64, work: impl FnOnce(&mut Ring, &mut memmap_core::Region) -> CoreResult<T>) -> CoreResult<T> {
     RINGS.with_borrow_mut(|rings| {
-        let entry = rings.get_mut(&(number as u64)).ok_or(Error::Closed)?;
+        let (_, entry) = place_of(rings, number).map(|place| &mut rings[place]).ok_or_else(Error::closed)?;
         regions::with(entry.region, |region| work(&mut entry.ring, region))
     })
 }
@@ -82,14 +85,14 @@ pub fn open_ring(env: Env, region: f64, offset: f64, capacity: f64) -> Result<f6
         RINGS.with_borrow_mut(|rings| {
             let place = (region, offset, capacity);
             let same = rings.iter_mut().find(|(_, entry)| (entry.region, entry.offset, entry.capacity) == place);
-            if let Some((&number, entry)) = same {
+            if let Some((number, entry)) = same {
                 regions::with(region, |region| entry.ring.look(region))?;
                 entry.users += 1;
-                return Ok(number as f64);
+                return Ok(*number as f64);
             }
             let ring = regions::with(region, |region| Ring::new(region, offset, capacity))?;
             let number = NEXT.replace(NEXT.get() + 1);
-            rings.insert(number, Entry { region, offset, capacity, users: 1, ring });
+            rings.push((number, Entry { region, offset, capacity, users: 1, ring }));
             Ok(number as f64)
         })
     })
@@ -100,11 +103,10 @@ pub fn open_ring(env: Env, region: f64, offset: f64, capacity: f64) -> Result<f6
 pub fn close_ring(env: Env, number: f64) -> Result<()> {
     call(env, || {
         RINGS.with_borrow_mut(|rings| {
-            let number = number as u64;
-            if let Some(entry) = rings.get_mut(&number) {
-                entry.users -= 1;
-                if entry.users == 0 {
-                    leave(rings.remove(&number));
+            if let Some(place) = place_of(rings, number) {
+                rings[place].1.users -= 1;
+                if rings[place].1.users == 0 {
+                    leave(rings.remove(place).1);
                 }
             }
             Ok(())
@@ -115,14 +117,13 @@ pub fn close_ring(env: Env, number: f64) -> Result<()> {
 /// A region is about to be closed, and with it what its rings keep open.
 pub fn region_closed(number: f64) {
     RINGS.with_borrow_mut(|rings| {
-        while let Some(&ring) = rings.iter().find(|(_, entry)| entry.region == number).map(|(ring, _)| ring) {
-            leave(rings.remove(&ring));
+        while let Some(place) = rings.iter().position(|(_, entry)| entry.region == number) {
+            leave(rings.remove(place).1);
         }
     });
 }
 
-fn leave(entry: Option<Entry>) {
-    let Some(mut entry) = entry else { return };
+fn leave(mut entry: Entry) {
     let _ = regions::with(entry.region, |region| {
         entry.ring.leave(region);
         Ok(())

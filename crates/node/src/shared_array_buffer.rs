@@ -47,10 +47,10 @@ unsafe extern "C" fn let_go(_data: *mut c_void, holder: *mut c_void) {
 pub fn shared_array_buffer(env: Env, region: f64) -> Result<Raw> {
     call_js(env, || {
         let create = create().ok_or_else(|| {
-            Error::Unavailable(
+            Error::unavailable(
                 "This runtime cannot make a SharedArrayBuffer over memory of others: Node can from 22.23, 24.21 and 26.10 on. \
                  share() and attach() give a worker the same memory everywhere"
-                    .into(),
+                    ,
             )
         })?;
         let held = regions::with(region, |region| region.map_for_good())?;

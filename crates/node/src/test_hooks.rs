@@ -13,7 +13,7 @@ pub fn call_code(env: Env, region: f64) -> Result<i32> {
     call(env, || {
         let mapping = regions::mapping(region)?;
         if mapping.protection() != Protection::Execute {
-            return Err(Error::InvalidState("the region is not protected 'execute'".into()));
+            return Err(Error::invalid_state("the region is not protected 'execute'"));
         }
         // SAFETY: the test put a whole function of this signature there, and the pages are executable.
         let code = unsafe { std::mem::transmute::<*mut u8, extern "C" fn() -> i32>(mapping.address(0)) };

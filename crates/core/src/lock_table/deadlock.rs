@@ -12,7 +12,7 @@ impl Table {
         while let Some(next) = open.pop() {
             for owner in self.waited_for(next) {
                 if owner == me {
-                    return Some(if next == id { Error::LockOverlap } else { Error::Deadlock });
+                    return Some(if next == id { Error::lock_overlap() } else { Error::deadlock() });
                 }
                 if !seen.contains(&owner) {
                     seen.push(owner);

@@ -98,7 +98,7 @@ pub fn when_done(id: u64, done: Done) {
 fn failure(table: &mut Table, id: u64) -> Error {
     match table.tickets.remove(&id).map(|ticket| ticket.state) {
         Some(State::Failed(error)) => error,
-        _ => Error::InvalidState("The lock was released".into()),
+        _ => Error::invalid_state("The lock was released"),
     }
 }
 
@@ -165,7 +165,7 @@ pub fn release(id: u64) {
 /// Makes an exclusive lock a shared one, without letting go of it in between.
 pub fn downgrade(id: u64) -> Result<()> {
     let mut table = table();
-    let Some(key) = table.key(id) else { return Err(Error::InvalidState("The lock was released".into())) };
+    let Some(key) = table.key(id) else { return Err(Error::invalid_state("The lock was released")) };
     let Some(ticket) = table.tickets.get_mut(&id) else { return Ok(()) };
     if ticket.wanted.mode == Mode::Exclusive {
         ticket.file.allows(ticket.wanted.kind, Mode::Shared)?;

@@ -84,7 +84,7 @@ impl Ring {
     /// The ring at a place of a region; zeros are a fresh one. The capacity is a power of two.
     pub fn new(region: &Region, offset: u64, capacity: u64) -> Result<Self> {
         if !capacity.is_power_of_two() || !(SHORTEST..=LONGEST).contains(&capacity) {
-            return Err(Error::OutOfRange(format!("a ring has no capacity of {capacity} bytes")));
+            return Err(Error::out_of_range(format!("a ring has no capacity of {capacity} bytes")));
         }
         let mapping = region.mapping();
         let shape = Shape::new(capacity as usize);
@@ -114,7 +114,7 @@ impl Ring {
     pub unsafe fn push(&mut self, region: &mut Region, record: *const [u8]) -> Result<Pushed> {
         let (length, first) = (record.len(), record.cast::<u8>());
         if length > self.shape.capacity() {
-            return Err(Error::OutOfRange(format!("a record of {length} bytes is longer than the ring")));
+            return Err(Error::out_of_range(format!("a record of {length} bytes is longer than the ring")));
         }
         let (outcome, wakes) = self.run(region.mapping(), |ring, parts, seat| {
             let put = |place: Place| {
@@ -269,14 +269,12 @@ impl Ring {
             mapping.touch(sits).unwrap_or(false)
         };
         let id = self.lives.draw(self.position, next, named)?.ok_or_else(|| {
-            Error::InvalidState(
-                "Another program has locked all of the file, and nobody can join the ring meanwhile".into(),
-            )
+            Error::invalid_state("Another program has locked all of the file, and nobody can join the ring meanwhile")
         })?;
         let world = Others { lives: &self.lives, position: self.position };
         let Some(index) = mapping.touch(|| queue.sit(id.into(), &world))? else {
             self.lives.end(self.position, id);
-            return Err(Error::InvalidState(format!(
+            return Err(Error::invalid_state(format!(
                 "The ring is used by {SEATS} isolates already, which are as many as there can be"
             )));
         };
@@ -288,18 +286,18 @@ impl Ring {
 /// Finds the parts of a ring.
 fn parts(mapping: &Mapping, offset: u64, shape: Shape) -> Result<Parts<'_>> {
     if mapping.access() == Access::Read || mapping.protection() != Protection::Write {
-        return Err(Error::ReadOnly);
+        return Err(Error::read_only());
     }
     let length = byte_length_for(shape.capacity() as u64);
     if offset.checked_add(length).is_none_or(|end| end > mapping.len() as u64) {
-        return Err(Error::OutOfRange(format!(
+        return Err(Error::out_of_range(format!(
             "A ring of {length} bytes at offset {offset} does not lie in a region of {} bytes",
             mapping.len()
         )));
     }
     let base = mapping.address(offset as usize);
     if !base.cast::<Control>().is_aligned() {
-        return Err(Error::OutOfRange(format!(
+        return Err(Error::out_of_range(format!(
             "The value of \"offset\" is out of range. It must be at a multiple of {} bytes in memory. Received {offset}",
             align_of::<Control>()
         )));
@@ -340,7 +338,7 @@ fn begin(queue: &Queue<'_>) -> std::result::Result<(), u64> {
 /// Why the words are not believed.
 fn refusal(format: u64, shape: Shape) -> Error {
     let [name @ .., version, power] = format.to_le_bytes();
-    Error::SharedStateInvalid(if format == format_of(shape) {
+    Error::shared_state_invalid(if format == format_of(shape) {
         "The control words of the ring hold what cannot be: somebody else writes there; zero the memory to begin anew"
             .into()
     } else if name != FORMAT.to_le_bytes()[..6] {

@@ -232,6 +232,22 @@ pub fn map_limit() -> Option<usize> {
     Some(limit)
 }
 
+/// How many cores this thread may run on.
+///
+/// # References
+/// - [sched_getaffinity(2)](https://man7.org/linux/man-pages/man2/sched_getaffinity.2.html)
+pub fn cores() -> usize {
+    // SAFETY: a set of bits, of which zeros are one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is of the length that is told, and outlives the call.
+    match unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) } {
+        // SAFETY: it counts the bits of the set that the call filled.
+        0 => unsafe { libc::CPU_COUNT(&set) }.unsigned_abs() as usize,
+        // More than the set has room for.
+        _ => usize::MAX,
+    }
+}
+
 /// How many maps this process has.
 pub fn map_count() -> Option<usize> {
     let mut maps = File::open("/proc/self/maps").ok()?;

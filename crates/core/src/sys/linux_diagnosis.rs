@@ -42,7 +42,7 @@ fn pids() -> Result<Vec<u32>> {
     let number = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
     let pids: Vec<u32> = entries.filter_map(number).collect();
     if pids.is_empty() {
-        return Err(Error::Unavailable("This system does not show its processes in /proc".into()));
+        return Err(Error::unavailable("This system does not show its processes in /proc"));
     }
     Ok(pids)
 }

@@ -17,10 +17,10 @@ pub fn life_name(_file: bool, object: &File, _label: Option<&Path>, _mark: impl 
 pub(super) fn life_file(object: &File, _name: &str) -> Result<File> {
     match super::description_of_our_own(object.as_raw_fd())? {
         (file, true) => Ok(file),
-        (_, false) => Err(Error::LockUnsupported(
+        (_, false) => Err(Error::lock_unsupported(
             "The memory cannot be opened again by this process, which owners in it are known by: open it by its name or path, \
              as a user who may"
-                .into(),
+                ,
         )),
     }
 }

@@ -10,6 +10,11 @@ use super::unix::{give_back, lengthen, msync, write_zeros};
 use super::FileMap;
 use crate::{Access, Error, Result};
 
+/// How many cores this process may run on.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// mmap(2) of a part of a file; `offset` is a multiple of the page size.
 ///
 /// A private map is a snapshot here, so `read` is shared and truly read-only: JavaScript gets no windows

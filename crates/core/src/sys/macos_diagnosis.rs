@@ -9,20 +9,19 @@ use crate::{Error, Result};
 
 /// Another process's maps take rights that macOS gives to its own tools.
 pub fn maps_of(_pid: u32) -> Result<Vec<MapFacts>> {
-    Err(Error::Unavailable("macOS shows the maps of a process to its own tools only: vmmap PID lists them".into()))
+    Err(Error::unavailable("macOS shows the maps of a process to its own tools only: vmmap PID lists them"))
 }
 
 /// As for maps.
 pub fn users_of_addon() -> Result<Seen<User>> {
-    Err(Error::Unavailable(
-        "macOS shows the maps of processes to its own tools only: lsof -c node | grep memmap lists who has the addon"
-            .into(),
+    Err(Error::unavailable(
+        "macOS shows the maps of processes to its own tools only: lsof -c node | grep memmap lists who has the addon",
     ))
 }
 
 /// Names of shared memory are in no list.
 pub fn named_segments(_allowed: fn(&str) -> bool) -> Result<Seen<Segment>> {
-    Err(Error::Unavailable("macOS has no list of the names of shared memory; memmap shm rm NAME removes one".into()))
+    Err(Error::unavailable("macOS has no list of the names of shared memory; memmap shm rm NAME removes one"))
 }
 
 /// The ranges that are in the way; not who has them, and not who waits.

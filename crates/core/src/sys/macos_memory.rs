@@ -29,7 +29,7 @@ const HALF_MADE: Duration = Duration::from_secs(1);
 /// Maps shared memory. A private map of it is refused by the system.
 pub fn map_shared(object: &File, len: usize, access: Access, huge_pages: bool) -> Result<FileMap> {
     if access == Access::Copy {
-        return Err(Error::Unavailable("macOS has no private maps of shared memory: copy it with slice()".into()));
+        return Err(Error::unavailable("macOS has no private maps of shared memory: copy it with slice()"));
     }
     super::map_file(object, 0, len, access, huge_pages)
 }
@@ -67,7 +67,7 @@ pub(super) fn wait_until_whole(object: File) -> Result<File> {
 /// Makes memory without a name: a name that nobody can guess, removed at once.
 pub fn create_anonymous(len: u64, growable: bool) -> Result<File> {
     if growable {
-        return Err(Error::Unavailable(ONE_LENGTH.into()));
+        return Err(Error::unavailable(ONE_LENGTH));
     }
     let name = format!("memmap-{:016x}", RandomState::new().hash_one(std::process::id()));
     let object = create_named(&name, len, 0o600)?;

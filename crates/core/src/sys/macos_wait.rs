@@ -79,10 +79,10 @@ impl Meetings {
     /// The meeting of a word. All maps that may be waited in are shared here.
     pub fn at(&mut self, place: &Place<'_>) -> Result<Meeting> {
         let calls = calls().ok_or_else(|| {
-            Error::Unavailable("Waiting for a word of memory that processes share needs macOS 14.4 or later".into())
+            Error::unavailable("Waiting for a word of memory that processes share needs macOS 14.4 or later")
         })?;
         if place.region.mapping().is_private() {
-            return Err(Error::InvalidState("A private map is nobody else's: no word of it can be waited for".into()));
+            return Err(Error::invalid_state("A private map is nobody else's: no word of it can be waited for"));
         }
         Ok(Meeting { address: place.address, calls })
     }

@@ -23,8 +23,8 @@ fn at(key: u64) -> Extent {
 
 fn failed(cause: &io::Error) -> Error {
     if super::locks_unsupported(cause) {
-        return Error::LockUnsupported(
-            "This file system has no locks of open file descriptions, by which owners are known to live".into(),
+        return Error::lock_unsupported(
+            "This file system has no locks of open file descriptions, by which owners are known to live",
         );
     }
     Error::system("fcntl", cause)

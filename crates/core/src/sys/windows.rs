@@ -109,6 +109,11 @@ pub fn page_size() -> usize {
     system_info().dwPageSize as usize
 }
 
+/// How many cores this process may run on.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// What the position of a map in its file must be a multiple of.
 pub fn granularity() -> usize {
     system_info().dwAllocationGranularity as usize
@@ -179,9 +184,7 @@ pub fn duplicate(descriptor: i32) -> Result<File> {
     // SAFETY: both take NUL-terminated names; null is the program itself.
     let lookup = unsafe { GetProcAddress(GetModuleHandleW(std::ptr::null()), c"uv_get_osfhandle".as_ptr().cast()) }
         .ok_or_else(|| {
-            Error::Unavailable(
-                "This runtime does not tell the handle behind a descriptor; open the file by its path".into(),
-            )
+            Error::unavailable("This runtime does not tell the handle behind a descriptor; open the file by its path")
         })?;
     // SAFETY: libuv documents this signature; it answers INVALID_HANDLE_VALUE for a bad descriptor.
     let theirs =

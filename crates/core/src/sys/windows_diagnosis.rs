@@ -6,7 +6,7 @@ use crate::diagnosis::{LockFacts, MapFacts, Seen, Segment, User};
 use crate::{Error, Result};
 
 fn not_here<T>(what: &str) -> Result<T> {
-    Err(Error::Unavailable(what.into()))
+    Err(Error::unavailable(what))
 }
 
 /// There is a call for the maps of another process, but not one that tells files from each other without opening them.

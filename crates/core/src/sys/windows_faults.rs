@@ -266,7 +266,7 @@ mod tests {
     use crate::guard::{Guarded, GuardedRange};
     use crate::mapping::{Backing, MapRequest};
     use crate::status::{StatusCell, FAULTED};
-    use crate::{Access, Error, Mapping};
+    use crate::{Access, Error, ErrorKind, Mapping};
     use std::sync::atomic::Ordering;
     use windows_sys::Win32::System::Diagnostics::Debug::RaiseException;
 
@@ -335,12 +335,12 @@ mod tests {
         let mut target = [0; 10];
         mapping.read(5000, &mut target).unwrap();
         assert_eq!(target, [7; 10]);
-        let failing = mapping.touch(|| fail_at(mapping.address(5000) as usize));
-        assert!(matches!(failing, Err(Error::Faulted { offset: 5000, .. })), "{failing:?}");
+        let failing = mapping.touch(|| fail_at(mapping.address(5000) as usize)).map_err(Error::into_kind);
+        assert!(matches!(failing, Err(ErrorKind::Faulted { offset: 5000, .. })), "{failing:?}");
         let fault = mapping.fault().unwrap();
         assert_eq!((fault.offset, fault.len, fault.cause.name()), (5000, 8192 - 5000, "io"));
-        assert!(matches!(mapping.read(0, &mut target), Err(Error::Faulted { .. })));
-        assert!(matches!(mapping.count(0, 10, b"x"), Err(Error::Faulted { .. })));
+        assert!(matches!(mapping.read(0, &mut target).map_err(Error::into_kind), Err(ErrorKind::Faulted { .. })));
+        assert!(matches!(mapping.count(0, 10, b"x").map_err(Error::into_kind), Err(ErrorKind::Faulted { .. })));
         drop(mapping);
         std::fs::remove_file(path).unwrap();
     }

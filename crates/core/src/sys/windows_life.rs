@@ -12,7 +12,7 @@ use windows_sys::Win32::Foundation as win;
 use windows_sys::Win32::System::Threading::{CreateEventW, OpenEventW, SYNCHRONIZATION_SYNCHRONIZE};
 
 use crate::life::Holder;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The locks of an isolate's owners in one piece of memory.
 #[derive(Debug)]
@@ -85,11 +85,12 @@ impl LifeLocks {
             drop(unsafe { OwnedHandle::from_raw_handle(handle.cast()) });
             return Ok(Holder::Owner);
         }
-        match Error::last("OpenEvent") {
-            Error::System(failed) if failed.raw == win::ERROR_FILE_NOT_FOUND as i32 => Ok(Holder::Nobody),
+        let error = Error::last("OpenEvent");
+        match error.kind() {
+            ErrorKind::System(failed) if failed.raw == win::ERROR_FILE_NOT_FOUND as i32 => Ok(Holder::Nobody),
             // It is there, and another user's.
-            Error::System(failed) if failed.raw == win::ERROR_ACCESS_DENIED as i32 => Ok(Holder::Owner),
-            error => Err(error),
+            ErrorKind::System(failed) if failed.raw == win::ERROR_ACCESS_DENIED as i32 => Ok(Holder::Owner),
+            _ => Err(error),
         }
     }
 }

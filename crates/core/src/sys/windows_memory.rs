@@ -211,7 +211,7 @@ pub fn create_named(name: &str, len: u64, _mode: u32) -> Result<File> {
 /// Makes memory without a name.
 pub fn create_anonymous(len: u64, growable: bool) -> Result<File> {
     if growable {
-        return Err(Error::Unavailable(FIXED.into()));
+        return Err(Error::unavailable(FIXED));
     }
     create_section(None, len)
 }

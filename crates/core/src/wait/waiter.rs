@@ -119,8 +119,7 @@ impl Table {
         }
         let bell = Arc::new(Bell::new()?);
         let theirs = Arc::clone(&bell);
-        let thread = thread::Builder::new().name("memmap-wait".into()).stack_size(STACK);
-        thread.spawn(move || run(&theirs)).map_err(|cause| Error::system("pthread_create", &cause))?;
+        crate::thread::spawn("memmap-wait", STACK, Box::new(move || run(&theirs)))?;
         self.bell = Some(bell);
         Ok(())
     }
@@ -190,7 +189,7 @@ pub fn region_closed(owner: u64, number: u64) {
     }
     Table::ring(table);
     for ticket in tickets {
-        (ticket.done)(Err(Error::Closed));
+        (ticket.done)(Err(Error::closed()));
     }
 }
 
