@@ -16,7 +16,8 @@ export interface Seen<T> {
 export interface MapRow {
   readonly start: bigint
   readonly end: bigint
-  readonly offset: number
+  /** Position in the file; undefined where the system does not tell. */
+  readonly offset: number | undefined
   readonly permissions: string
   readonly kind: string
   readonly path: string
@@ -71,7 +72,7 @@ function seen<T>([first, ...rows]: readonly (readonly string[])[], each: (row: r
 
 export function mapsOf(pid: number): MapRow[] {
   return native.processMaps(pid).map(([start = '', end = '', offset, permissions = '', kind = '', path = '', rss]) => {
-    const numbers = { start: BigInt(start), end: BigInt(end), offset: Number(offset) }
+    const numbers = { start: BigInt(start), end: BigInt(end), offset: numberOf(offset) }
     return { ...numbers, permissions, kind, path, resident: numberOf(rss) }
   })
 }

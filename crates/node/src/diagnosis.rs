@@ -42,10 +42,8 @@ pub fn process_maps(env: Env, pid: u32) -> Result<Vec<Vec<String>>> {
     call(env, || {
         let maps = diagnosis::maps(pid)?.into_iter().map(|map| {
             let path = map.path.to_string_lossy().into_owned();
-            let numbers = [map.start, map.end, map.offset].map(|number| number.to_string());
-            let mut row = Vec::from(numbers);
-            row.extend([map.permissions, map.kind.name().into(), path, known(map.resident)]);
-            row
+            let (start, end, offset) = (map.start.to_string(), map.end.to_string(), known(map.offset));
+            vec![start, end, offset, map.permissions, map.kind.name().into(), path, known(map.resident)]
         });
         Ok(maps.collect())
     })
