@@ -80,7 +80,8 @@ fn with_drive(name: Vec<u16>, drives: &[(u16, Vec<u16>)]) -> PathBuf {
     };
     let name = match drives.iter().find(on) {
         Some((letter, volume)) => [&[*letter, u16::from(b':')], &name[volume.len()..]].concat(),
-        None => name,
+        // Wine names the drive itself.
+        None => name.strip_prefix(&[b'\\', b'?', b'?', b'\\'].map(u16::from)).map_or(name.clone(), <[u16]>::to_vec),
     };
     OsString::from_wide(&name).into()
 }
@@ -291,6 +292,7 @@ mod tests {
             (r"\Device\HarddiskVolume12\a", r"D:\a"),
             (r"\Device\HarddiskVolume123\a", r"\Device\HarddiskVolume123\a"),
             (r"\Device\HarddiskVolume1", r"\Device\HarddiskVolume1"),
+            (r"\??\Z:\a", r"Z:\a"),
             ("", ""),
         ] {
             assert_eq!(with_drive(wide(name), &drives), PathBuf::from(path));
