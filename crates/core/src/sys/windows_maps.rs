@@ -81,7 +81,7 @@ fn with_drive(name: Vec<u16>, drives: &[(u16, Vec<u16>)]) -> PathBuf {
     let name = match drives.iter().find(on) {
         Some((letter, volume)) => [&[*letter, u16::from(b':')], &name[volume.len()..]].concat(),
         // Wine names the drive itself.
-        None => name.strip_prefix(&[b'\\', b'?', b'?', b'\\'].map(u16::from)).map_or(name.clone(), <[u16]>::to_vec),
+        None => name.strip_prefix(&br"\??\".map(u16::from)).map(<[u16]>::to_vec).unwrap_or(name),
     };
     OsString::from_wide(&name).into()
 }
