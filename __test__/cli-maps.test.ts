@@ -2,25 +2,13 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readlinkSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { readlinkSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 
-import test from 'ava'
-import type { ExecutionContext } from 'ava'
-import { limits } from 'memmap'
-
-import { COMMAND, complains, hasTerminal, memmap, onScreen, plain, rowsOf } from './helpers/command.ts'
+import { COMMAND, complains, memmap, onScreen, plain, rowsOf } from './helpers/command.ts'
+import { asOther, elsewhere, holder, onLinux, onTerminal, PAGE } from './helpers/holder.ts'
 import { Talker } from './helpers/lockers.ts'
-import { freeName } from './helpers/shared.ts'
-import { asNobody, canBeNobody, isLinux } from './helpers/system.ts'
-import { tmpFile } from './helpers/tmp.ts'
-
-const PAGE = limits().pageSize
-const PROGRAM = fileURLToPath(new URL('fixtures/cli/holds.mjs', import.meta.url))
-const onLinux = isLinux ? test.serial : test.serial.skip
-const elsewhere = isLinux ? test.serial.skip : test.serial
-const asOther = isLinux && canBeNobody ? test.serial : test.serial.skip
-const onTerminal = isLinux && hasTerminal ? test.serial : test.serial.skip
+import { asNobody, isPosix } from './helpers/system.ts'
 
 interface MapRow {
   readonly pid: number
@@ -30,18 +18,16 @@ interface MapRow {
   readonly resident: number | null
   readonly permissions: string
   readonly kind: string
-  readonly offset: number
+  readonly offset: number | null
   readonly path: string
 }
 
-/** A process that has maps of every kind, and where. */
-async function holder(t: ExecutionContext): Promise<{ pid: number; path: string; name: string }> {
-  const path = tmpFile(t, 'with a space\nand a line.bin')
-  writeFileSync(path, Buffer.alloc(8 * PAGE, 1))
-  const name = freeName(t)
-  const other = new Talker(t, process.execPath, [PROGRAM, path, name])
-  t.is(await other.hears(), 'ready')
-  return { pid: other.child.pid ?? 0, path, name }
+interface UserRow {
+  readonly pid: number
+  readonly owner: string
+  readonly maps: number
+  readonly mapped: number
+  readonly command: string
 }
 
 onLinux('maps of the package in another process are told by kind, with bytes and what is in memory', async (t) => {
@@ -106,20 +92,13 @@ onLinux('--all, --filter and --sort; what is left out is counted', async (t) => 
 
 onLinux('without a PID: the processes that have the addon, and not the one that asks', async (t) => {
   const { pid, path } = await holder(t)
-  interface Row {
-    readonly pid: number
-    readonly owner: string
-    readonly maps: number
-    readonly mapped: number
-    readonly command: string
-  }
-  const { code, rows } = await rowsOf<Row>('maps')
+  const { code, rows } = await rowsOf<UserRow>('maps')
   const found = rows.find((row) => row.pid === pid)
   t.is(code, 0)
   t.true((found?.mapped ?? 0) >= (4 + 16 + 2) * PAGE && (found?.maps ?? 0) > 50, JSON.stringify(found))
   t.true(found?.command.endsWith(`${path} ${found.command.split(' ').at(-1)}`), found?.command)
   t.false(rows.some(({ command }) => command.includes(COMMAND)))
-  const some = await rowsOf<Row>('maps', '-f', path)
+  const some = await rowsOf<UserRow>('maps', '-f', path)
   t.deepEqual(
     some.rows.map((row) => row.pid),
     [pid],
@@ -169,7 +148,48 @@ onTerminal('on a terminal what is surely ours is green, and no row is longer tha
   t.is(code, 0)
 })
 
-elsewhere('where the system shows no maps, it says so', async (t) => {
-  complains(t, await memmap('maps', String(process.pid)), /^memmap: .*(macOS|Linux only)/)
-  complains(t, await memmap('maps'), /^memmap: .*(macOS|Linux only)/)
+elsewhere(
+  'maps of another process are told where this is not Linux, and null what the system does not tell',
+  async (t) => {
+    const { pid, path } = await holder(t)
+    // By its folder: Wine resolves no path of a file that is mapped.
+    const itsPath = join(realpathSync.native(dirname(path)), basename(path))
+    const { code, rows, stderr } = await rowsOf<MapRow>('maps', String(pid))
+    t.deepEqual([code, stderr], [0, ''])
+    const [file, ...others] = rows.filter((row) => row.kind === 'file' && row.path === itsPath)
+    t.deepEqual([file?.permissions, others], ['rw-s', []])
+    // From where the system allows on, which is before the third page on Windows.
+    t.true((file?.bytes ?? 0) >= 4 * PAGE && (file?.bytes ?? 0) <= 6 * PAGE, JSON.stringify(file))
+    t.is(file?.offset, isPosix ? 2 * PAGE : null)
+    const shared = rows.filter((row) => row.kind === 'shared')
+    for (const pages of [16, 2]) {
+      t.true(
+        shared.some(
+          ({ bytes, permissions, path: none }) => bytes === pages * PAGE && permissions === 'rw-s' && none === '',
+        ),
+        `${pages}`,
+      )
+    }
+    t.true(
+      rows.some(
+        ({ kind, permissions, path: addon }) => kind === 'addon' && permissions === 'r-xp' && addon.endsWith('.node'),
+      ),
+    )
+    const all = await rowsOf<MapRow>('maps', '-a', String(pid))
+    t.true(all.rows.some((row) => row.path === realpathSync.native(process.execPath) && row.kind === 'program'))
+    t.true(all.rows.some(({ kind }) => kind === 'private'))
+  },
+)
+
+elsewhere('without a PID: who has the addon, where this is not Linux, by the path of the program', async (t) => {
+  const { pid } = await holder(t)
+  const { code, rows } = await rowsOf<UserRow>('maps')
+  const found = rows.find((row) => row.pid === pid)
+  t.is(code, 0)
+  t.is(found?.command, realpathSync.native(process.execPath))
+  t.true((found?.mapped ?? 0) >= (4 + 16 + 2) * PAGE && found?.owner !== '', JSON.stringify(found))
+})
+
+elsewhere('a number that is no process of this system: one line', async (t) => {
+  complains(t, await memmap('maps', '4294967295'), /^memmap: there is no process 4294967295$/)
 })

@@ -1,23 +1,16 @@
 // memmap shm and memmap shm rm, run as their users run them.
 
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 
 import test from 'ava'
 import { SharedMemory } from 'memmap'
 
-import { COMMAND, complains, hasTerminal, memmap, plain, rowsOf, says, typing } from './helpers/command.ts'
-import { Talker } from './helpers/lockers.ts'
+import { COMMAND, complains, memmap, plain, rowsOf, says, typing } from './helpers/command.ts'
+import { asOther, elsewhere, holder, onLinux, onTerminal } from './helpers/holder.ts'
 import { freeName, kept } from './helpers/shared.ts'
-import { asNobody, canBeNobody, isLinux, isPosix, programOf } from './helpers/system.ts'
-import { tmpFile } from './helpers/tmp.ts'
+import { asNobody, isPosix, programOf } from './helpers/system.ts'
 
-const PROGRAM = fileURLToPath(new URL('fixtures/cli/holds.mjs', import.meta.url))
-const onLinux = isLinux ? test.serial : test.serial.skip
 const onPosix = isPosix ? test.serial : test.serial.skip
-const elsewhere = isLinux ? test.serial.skip : test.serial
-const asOther = isLinux && canBeNobody ? test.serial : test.serial.skip
-const onTerminal = isLinux && hasTerminal ? test.serial : test.serial.skip
 
 interface Row {
   readonly name: string
@@ -33,19 +26,16 @@ interface Row {
 const there = (name: string): boolean => existsSync(`/dev/shm/${name}`)
 
 onLinux('named memory is listed with its owner, bytes, age, and who has it open or mapped', async (t) => {
-  const [name, alone] = [freeName(t), freeName(t)]
-  const path = tmpFile(t)
-  writeFileSync(path, Buffer.alloc(65_536))
+  const alone = freeName(t)
   const from = Date.now()
-  const other = new Talker(t, process.execPath, [PROGRAM, path, name])
-  t.is(await other.hears(), 'ready')
+  const { pid: other, name } = await holder(t)
   kept(t, SharedMemory.open(name))
   SharedMemory.create(alone, 5000, { mode: 0o640 }).close()
   const { code, rows, stderr } = await rowsOf<Row>('shm')
   t.deepEqual([code, stderr], [0, ''])
   const found = rows.find((row) => row.name === name)
-  t.deepEqual(found?.processes.map(({ pid }) => pid).toSorted(), [other.child.pid ?? 0, process.pid].toSorted())
-  t.true(found?.processes.find(({ pid }) => pid === other.child.pid)?.command.includes('holds.mjs'))
+  t.deepEqual(found?.processes.map(({ pid }) => pid).toSorted(), [other, process.pid].toSorted())
+  t.true(found?.processes.find(({ pid }) => pid === other)?.command.includes('holds.mjs'))
   const nobodys = rows.find((row) => row.name === alone)
   t.like(nobodys, { ours: true, mode: '0640', byteLength: 5000, processes: [] })
   t.true((nobodys?.allocated ?? 0) >= 5000)
@@ -55,7 +45,7 @@ onLinux('named memory is listed with its owner, bytes, age, and who has it open 
   const { stdout } = await memmap('shm')
   t.regex(stdout.toString(), /^NAME +OWNER +MODE +BYTES +ALLOCATED +AGE +PROCESSES\n/)
   t.regex(stdout.toString(), new RegExp(String.raw`\n${alone} +\w+ +640 +4\.9 KiB +8 KiB +(\d+ s|-) +-\n`))
-  t.regex(stdout.toString(), new RegExp(String.raw`\n${name} .*\b${other.child.pid} ${programOf(other.child.pid)}`))
+  t.regex(stdout.toString(), new RegExp(String.raw`\n${name} .*\b${other} ${programOf(other)}`))
 })
 
 onLinux(

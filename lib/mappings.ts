@@ -42,7 +42,13 @@ export interface MappingInfo {
  */
 export function mappings(): MappingInfo[] {
   const found = rowsOf(native.mappings()).map(([kind = '', path, byteLength, since, closed]) => {
-    return { kind, path: path || undefined, byteLength: Number(byteLength), since: Number(since), closed: closed === '1' }
+    return {
+      kind,
+      path: path || undefined,
+      byteLength: Number(byteLength),
+      since: Number(since),
+      closed: closed === '1',
+    }
   })
   return found.sort((one, other) => one.since - other.since).map((info) => ({ ...info, since: new Date(info.since) }))
 }

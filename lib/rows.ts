@@ -6,7 +6,7 @@ export function rowsOf(text: string): string[][] {
   const words = text.split('\0')
   const rows: string[][] = []
   // What is behind the last NUL is no word.
-  for (let at = 0; at < words.length - 1; ) {
+  for (let at = 0; at < words.length - 1;) {
     const end = at + 1 + Number(words[at])
     rows.push(words.slice(at + 1, end))
     at = end

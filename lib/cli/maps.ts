@@ -11,25 +11,32 @@ const HELP = `usage: memmap maps [OPTION]…
        memmap maps [OPTION]… PID
 
 Without PID: the processes that use the package, which is to say those that have its addon loaded. With PID: the live
-maps of that process, whether it uses the package or not. Linux only; of other users' processes to root only.
+maps of that process, whether it uses the package or not. Of other users' processes to root only; on Windows those that
+the system lets this user open.
 
-  KIND anonymous   shared memory without a name, made by this package
-       closed      a region of this package that was closed, and that views still hold the addresses of
-       named       shared memory that has a name, this package's or another program's
+  KIND anonymous   shared memory without a name, made by this package (Linux)
+       closed      a region of this package that was closed, and that views still hold the addresses of (Linux)
+       named       shared memory that has a name, this package's or another program's (Linux)
+       shared      shared memory; the system tells neither its name nor who made it (macOS, Windows)
        file        a file; the system does not tell who mapped it
        addon       this package's addon
-       program     (with --all) the program and its libraries: files of which some part is executable
+       program     (with --all) the program and its libraries: on Linux and macOS files of which some part is executable
        private     (with --all) memory of the process alone: heap, stacks, PrivateMemory
-       system      (with --all) the kernel's own pages, devices
+       system      (with --all) the kernel's own pages, devices; on macOS also libraries that all processes share
+
+PERM is what may be done: r, w, x, and s where what is written is the file's or everybody's, p where it stays with the
+process. Not told: on macOS the offset of private maps, on Windows any, and how much is in memory of what goes beyond
+16 GiB. COMMAND is the path of the program there, without what it was started with. A closed region is private memory on
+macOS, and stays mapped on Windows until nobody holds its addresses. Tried on Windows under wine only, never on macOS.
 
   -a, --all            maps of every kind
   -f, --filter TEXT    only those whose path has TEXT in it; without PID, whose command has
   -s, --sort BY        bytes (the default, largest first), memory (most in memory first), address
       --json           a row is {"pid": number, "start": string, "end": string, "bytes": number,
-                       "resident": number | null, "permissions": string, "kind": string, "offset": number,
-                       "path": string}, addresses in hexadecimal; without PID {"pid": number, "owner": string,
-                       "maps": number, "mapped": number, "command": string}, where "mapped" is bytes of files and
-                       shared memory
+                       "resident": number | null, "permissions": string, "kind": string,
+                       "offset": number | null, "path": string}, addresses in hexadecimal; without PID
+                       {"pid": number, "owner": string, "maps": number, "mapped": number, "command": string}, where
+                       "mapped" is bytes of files and shared memory
   -h, --help           this
   -V, --version        which memmap this is
 
@@ -115,9 +122,8 @@ function lookedAt(pid: number): MapRow[] {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ESRCH' || code === 'ENOENT') throw new Trouble(`there is no process ${pid}`, { cause: error })
     if (code !== 'EACCES' && code !== 'EPERM') throw error
-    throw new Trouble(`process ${pid} is another user's, or protected: only root may look at its maps`, {
-      cause: error,
-    })
+    const who = process.platform === 'win32' ? 'Windows does not let this user' : 'only root may'
+    throw new Trouble(`process ${pid} is another user's, or protected: ${who} look at its maps`, { cause: error })
   }
 }
 
@@ -133,7 +139,7 @@ async function showMaps(
   })
   const rows = wanted.toSorted(sort)
   if (json === true) {
-    for (const { start, end, offset, permissions, kind, path, resident = null } of rows) {
+    for (const { start, end, offset = null, permissions, kind, path, resident = null } of rows) {
       const addresses = { start: start.toString(16), end: end.toString(16), bytes: Number(end - start) }
       await terminal.row(JSON.stringify({ pid, ...addresses, resident, permissions, kind, offset, path }))
     }

@@ -18,7 +18,8 @@ export interface Seen<T> {
 export interface MapRow {
   readonly start: bigint
   readonly end: bigint
-  readonly offset: number
+  /** Position in the file; undefined where the system does not tell. */
+  readonly offset: number | undefined
   readonly permissions: string
   readonly kind: string
   readonly path: string
@@ -73,10 +74,12 @@ function seen<T>(text: string, each: (row: readonly string[]) => T): Seen<T> {
 }
 
 export function mapsOf(pid: number): MapRow[] {
-  return rowsOf(native.processMaps(pid)).map(([start = '', end = '', offset, permissions = '', kind = '', path = '', rss]) => {
-    const numbers = { start: BigInt(start), end: BigInt(end), offset: Number(offset) }
-    return { ...numbers, permissions, kind, path, resident: numberOf(rss) }
-  })
+  return rowsOf(native.processMaps(pid)).map(
+    ([start = '', end = '', offset, permissions = '', kind = '', path = '', rss]) => {
+      const numbers = { start: BigInt(start), end: BigInt(end), offset: numberOf(offset) }
+      return { ...numbers, permissions, kind, path, resident: numberOf(rss) }
+    },
+  )
 }
 
 export function users(): Seen<User> {

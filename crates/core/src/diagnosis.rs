@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::range_lock::Extent;
-use crate::{shared_memory, sys, Result};
+use crate::sys::{self, Identity};
+use crate::{shared_memory, Result};
 
 /// What a map is of, as far as its name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum MapKind {
     Closed,
     /// Shared memory that has a name: this package's, or any other program's.
     Named,
+    /// Shared memory of which the system tells neither the name nor who made it.
+    Shared,
     /// A file, mapped by this package or by anybody else: the system tells no difference.
     File,
     /// The program itself or a library.
@@ -35,6 +38,7 @@ impl MapKind {
             Self::Anonymous => "anonymous",
             Self::Closed => "closed",
             Self::Named => "named",
+            Self::Shared => "shared",
             Self::File => "file",
             Self::Program => "program",
             Self::Private => "private",
@@ -50,10 +54,12 @@ pub struct MapFacts {
     pub start: u64,
     /// The address behind the last one.
     pub end: u64,
-    /// As the system writes them: `rw-s`.
+    /// As Linux writes them: `rw-s`, the last letter `p` where what is written stays with the process.
     pub permissions: String,
-    /// Position in the file.
-    pub offset: u64,
+    /// Position in the file, where the system tells it.
+    pub offset: Option<u64>,
+    /// Which file, or which shared memory; zeros where the system does not tell, or where it is neither.
+    pub identity: Identity,
     /// What it is of.
     pub kind: MapKind,
     /// The file or whatever else the system calls it; empty where it has no name.
@@ -82,6 +88,38 @@ pub struct User {
     pub maps: u64,
     /// Bytes of files and shared memory that it has mapped, programs and libraries left out.
     pub mapped: u64,
+}
+
+impl User {
+    /// The process with these maps.
+    pub(crate) fn new(process: Process, owner: String, maps: &[MapFacts]) -> Self {
+        let data =
+            |map: &&MapFacts| matches!(map.kind, MapKind::Anonymous | MapKind::Named | MapKind::Shared | MapKind::File);
+        let mapped = maps.iter().filter(data).map(|map| map.end - map.start).sum();
+        Self { process, owner, maps: maps.len() as u64, mapped }
+    }
+}
+
+/// Whether these are the maps of a process that uses this package.
+pub(crate) fn have_addon(maps: &[MapFacts]) -> bool {
+    maps.iter().any(|map| map.kind == MapKind::Addon)
+}
+
+/// Whether a file of this name, without its folder, is this package's addon.
+pub(crate) fn is_addon(file: &[u8]) -> bool {
+    file.starts_with(b"memmap.") && file.ends_with(b".node")
+}
+
+/// What is run anywhere is a program, with all of its parts.
+#[cfg_attr(windows, allow(dead_code, reason = "Windows itself tells programs from files"))]
+pub(crate) fn tell_programs(maps: &mut [MapFacts]) {
+    let runs = |map: &&MapFacts| map.kind == MapKind::File && map.permissions.contains('x');
+    let programs: Vec<PathBuf> = maps.iter().filter(runs).map(|map| map.path.clone()).collect();
+    for map in maps {
+        if map.kind == MapKind::File && programs.contains(&map.path) {
+            map.kind = MapKind::Program;
+        }
+    }
 }
 
 /// What was found, and how many processes could not be looked at: other users' may not be.

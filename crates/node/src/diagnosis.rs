@@ -33,8 +33,8 @@ pub fn process_maps(env: Env, pid: u32) -> Result<String> {
     call(env, || {
         let mut rows = Rows::default();
         for map in diagnosis::maps(pid)? {
-            let (path, resident) = (map.path.to_string_lossy(), Known(map.resident));
-            rows.add(&[&map.start, &map.end, &map.offset, &map.permissions, &map.kind.name(), &path, &resident]);
+            let (path, offset, resident) = (map.path.to_string_lossy(), Known(map.offset), Known(map.resident));
+            rows.add(&[&map.start, &map.end, &offset, &map.permissions, &map.kind.name(), &path, &resident]);
         }
         Ok(rows.finish())
     })

@@ -13,11 +13,11 @@ use std::time::UNIX_EPOCH;
 use rustc_hash::FxHashMap;
 
 use super::linux_memory::SHM;
-use super::linux_proc::{call_line, chosen, command_line, lock_line, map_lines, meminfo, LockLine, MapLine};
+use super::linux_proc::{call_line, chosen, command_line, lock_line, map_lines, meminfo, LockLine};
 use super::linux_wait_ring::Ring;
 use super::unix_diagnosis::{limits_of_process, locks_in_the_way, name_of_user, owner_of, without_end};
 use super::{Identity, OpenHow};
-use crate::diagnosis::{LockFacts, LockFamily, MapFacts, MapKind, Process, Seen, Segment, User};
+use crate::diagnosis::{have_addon, LockFacts, LockFamily, MapFacts, MapKind, Process, Seen, Segment, User};
 use crate::range_lock::Extent;
 use crate::{Error, Result};
 
@@ -81,25 +81,17 @@ pub fn maps_of(pid: u32) -> Result<Vec<MapFacts>> {
         return Err(Error::raw("open", libc::ESRCH).at(Some(Path::new(&path))));
     }
     let text = read(pid, "smaps").or_else(|_| fs::read(&path)).map_err(|cause| failed(&path, &cause))?;
+    let mut maps = map_lines(&text);
     let mut names = None;
-    let facts = |mut map: MapLine| {
+    for map in &mut maps {
         if map.kind == MapKind::Named && map.path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"#")) {
             let all = names.get_or_insert_with(names_of_segments);
-            if let Some(name) = all.get(&Identity { device: map.device, file: map.inode }) {
+            if let Some(name) = all.get(&map.identity) {
                 map.path = Path::new(SHM).join(name);
             }
         }
-        MapFacts {
-            start: map.start,
-            end: map.end,
-            permissions: map.permissions,
-            offset: map.offset,
-            kind: map.kind,
-            path: map.path,
-            resident: map.resident,
-        }
-    };
-    Ok(map_lines(&text).into_iter().map(facts).collect())
+    }
+    Ok(maps)
 }
 
 /// Processes that have the addon mapped. Who may not be looked at is counted.
@@ -113,11 +105,9 @@ pub fn users_of_addon() -> Result<Seen<User>> {
                 continue;
             }
         };
-        if maps.iter().any(|map| map.kind == MapKind::Addon) {
-            let data = |map: &&MapLine| matches!(map.kind, MapKind::Anonymous | MapKind::Named | MapKind::File);
-            let mapped = maps.iter().filter(data).map(|map| map.end - map.start).sum();
+        if have_addon(&maps) {
             let owner = fs::metadata(place(pid, "")).map_or_else(|_| String::new(), |one| name_of_user(one.uid()));
-            seen.found.push(User { process: process(pid), owner, maps: maps.len() as u64, mapped });
+            seen.found.push(User::new(process(pid), owner, &maps));
         }
     }
     Ok(seen)
@@ -170,7 +160,7 @@ pub fn named_segments(allowed: fn(&str) -> bool) -> Result<Seen<Segment>> {
         let shown = descriptors(pid, &mut |identity, _| note(identity));
         // A region may have let its descriptor go, and keep the map.
         match read(pid, "maps") {
-            Ok(text) => map_lines(&text).iter().for_each(|map| note(Identity { device: map.device, file: map.inode })),
+            Ok(text) => map_lines(&text).iter().for_each(|map| note(map.identity)),
             Err(cause) => seen.hidden += u32::from(refused(&cause) || !shown),
         }
         if has.is_empty() {

@@ -1,10 +1,8 @@
 //! The texts of /proc. What is written there is partly of other users' choosing: names of files, of processes, of memory.
 
-use std::path::PathBuf;
-
 use super::linux_memory::SHM;
-use super::path_from_bytes;
-use crate::diagnosis::{LockFamily, MapKind};
+use super::{path_from_bytes, Identity};
+use crate::diagnosis::{is_addon, tell_programs, LockFamily, MapFacts, MapKind};
 use crate::range_lock::Extent;
 
 /// The name that memory without a name has in the system's lists.
@@ -12,21 +10,6 @@ const ANONYMOUS: &[u8] = b"/memfd:memmap";
 const CLOSED: &[u8] = b"/memfd:memmap-closed";
 /// What the system writes behind the name of something that was removed.
 const DELETED: &[u8] = b" (deleted)";
-
-/// A line of /proc/PID/maps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MapLine {
-    pub start: u64,
-    pub end: u64,
-    pub permissions: String,
-    pub offset: u64,
-    /// As stat(2) has it.
-    pub device: u64,
-    pub inode: u64,
-    pub path: PathBuf,
-    pub kind: MapKind,
-    pub resident: Option<u64>,
-}
 
 /// A line of /proc/locks, or of a descriptor's own list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +80,7 @@ fn kind(path: &[u8]) -> MapKind {
         _ if path.starts_with(b"[stack") || path.starts_with(b"[anon") => MapKind::Private,
         _ if !path.starts_with(b"/") || path.starts_with(b"/dev/dri") => MapKind::System,
         _ if path.starts_with(SHM.as_bytes()) && path.get(SHM.len()) == Some(&b'/') => MapKind::Named,
-        _ if file.starts_with(b"memmap.") && file.ends_with(b".node") => MapKind::Addon,
+        _ if is_addon(file) => MapKind::Addon,
         _ => MapKind::File,
     }
 }
@@ -106,7 +89,7 @@ fn kind(path: &[u8]) -> MapKind {
 ///
 /// # References
 /// - [proc_pid_maps(5)](https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html)
-pub fn map_line(line: &[u8]) -> Option<MapLine> {
+pub fn map_line(line: &[u8]) -> Option<MapFacts> {
     let mut fields = Words(line);
     let (start, end) = fields.next()?.split_once('-')?;
     let permissions = fields.next()?;
@@ -118,13 +101,12 @@ pub fn map_line(line: &[u8]) -> Option<MapLine> {
         return None;
     }
     let name = unescaped(fields.0.trim_ascii_start());
-    Some(MapLine {
+    Some(MapFacts {
         start,
         end,
         permissions: permissions.to_owned(),
-        offset,
-        device,
-        inode,
+        offset: Some(offset),
+        identity: Identity { device, file: inode },
         kind: kind(&name),
         path: path_from_bytes(&name),
         resident: None,
@@ -132,8 +114,8 @@ pub fn map_line(line: &[u8]) -> Option<MapLine> {
 }
 
 /// All of /proc/PID/maps, or of /proc/PID/smaps, which also says what is in memory.
-pub fn map_lines(text: &[u8]) -> Vec<MapLine> {
-    let mut maps: Vec<MapLine> = Vec::new();
+pub fn map_lines(text: &[u8]) -> Vec<MapFacts> {
+    let mut maps: Vec<MapFacts> = Vec::new();
     for line in text.split(|&byte| byte == b'\n') {
         if let Some(rest) = line.strip_prefix(b"Rss:") {
             if let (Some(map), Some(kib)) = (maps.last_mut(), Words(rest).decimal()) {
@@ -143,14 +125,7 @@ pub fn map_lines(text: &[u8]) -> Vec<MapLine> {
             maps.push(map);
         }
     }
-    // What is run anywhere is a program, with all of its parts.
-    let runs = |map: &&MapLine| map.kind == MapKind::File && map.permissions.contains('x');
-    let programs: Vec<PathBuf> = maps.iter().filter(runs).map(|map| map.path.clone()).collect();
-    for map in &mut maps {
-        if map.kind == MapKind::File && programs.contains(&map.path) {
-            map.kind = MapKind::Program;
-        }
-    }
+    tell_programs(&mut maps);
     maps
 }
 
@@ -222,19 +197,22 @@ pub fn meminfo(text: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    fn map(line: &str) -> MapLine {
+    fn map(line: &str) -> MapFacts {
         map_line(line.as_bytes()).unwrap()
     }
 
     #[test]
     fn a_map_is_read_with_whatever_name_it_has() {
         let one = map("7f0000000000-7f0000002000 rw-s 00001000 fe:01 1234                       /tmp/a b/c");
-        assert_eq!((one.start, one.end, one.offset), (0x7f00_0000_0000, 0x7f00_0000_2000, 0x1000));
-        assert_eq!((one.permissions.as_str(), one.inode, one.device), ("rw-s", 1234, libc::makedev(0xfe, 1)));
+        assert_eq!((one.start, one.end, one.offset), (0x7f00_0000_0000, 0x7f00_0000_2000, Some(0x1000)));
+        let identity = Identity { device: libc::makedev(0xfe, 1), file: 1234 };
+        assert_eq!((one.permissions.as_str(), one.identity), ("rw-s", identity));
         assert_eq!((one.path.to_str(), one.kind), (Some("/tmp/a b/c"), MapKind::File));
         assert_eq!(map("1-2 r--p 0 0:0 7  /tmp/x\\012y (deleted)").path.to_str(), Some("/tmp/x\ny (deleted)"));
         assert_eq!(map("1-2 r--p 0 0:0 0 ").kind, MapKind::Private);

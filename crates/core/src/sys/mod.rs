@@ -36,6 +36,8 @@ mod macos_diagnosis;
 #[cfg(target_os = "macos")]
 mod macos_life;
 #[cfg(target_os = "macos")]
+mod macos_maps;
+#[cfg(target_os = "macos")]
 mod macos_memory;
 #[cfg(target_os = "macos")]
 mod macos_wait;
@@ -45,6 +47,8 @@ pub use macos::*;
 pub use macos_diagnosis::*;
 #[cfg(target_os = "macos")]
 pub use macos_life::*;
+#[cfg(target_os = "macos")]
+pub use macos_maps::*;
 #[cfg(target_os = "macos")]
 pub use macos_memory::*;
 #[cfg(target_os = "macos")]
@@ -93,6 +97,8 @@ mod windows_life;
 #[cfg(windows)]
 mod windows_locks;
 #[cfg(windows)]
+mod windows_maps;
+#[cfg(windows)]
 mod windows_memory;
 #[cfg(windows)]
 mod windows_wait;
@@ -106,6 +112,8 @@ pub use windows_faults::*;
 pub use windows_life::*;
 #[cfg(windows)]
 pub use windows_locks::*;
+#[cfg(windows)]
+pub use windows_maps::*;
 #[cfg(windows)]
 pub use windows_memory::*;
 #[cfg(windows)]

@@ -39,7 +39,6 @@ pub(super) fn limits_of_process() -> Vec<(&'static str, String)> {
 ///
 /// # References
 /// - [getpwuid_r(3)](https://man7.org/linux/man-pages/man3/getpwnam.3.html)
-#[cfg_attr(target_os = "macos", allow(dead_code, reason = "what has owners is not listed there"))]
 pub(super) fn name_of_user(user: u32) -> String {
     let mut room = vec![0; 16 * 1024];
     let mut entry = MaybeUninit::<libc::passwd>::uninit();

@@ -41,12 +41,16 @@ pub const EBADF: i32 = win::ERROR_INVALID_HANDLE as i32;
 pub const EACCES: i32 = win::ERROR_ACCESS_DENIED as i32;
 /// No such address, or no page there.
 pub const EFAULT: i32 = win::ERROR_NOACCESS as i32;
+/// There is no such process. No number of the system's, which says ERROR_INVALID_PARAMETER: bit 29 is left to programs.
+pub(super) const ESRCH: i32 = NO_PROCESS as i32;
+const NO_PROCESS: u32 = 1 << 29;
 /// What libuv calls EISDIR.
 const EISDIR: i32 = win::ERROR_INVALID_FUNCTION as i32;
 
 /// Node's code, Node's number and libuv's words for an error number of the system, as libuv maps them.
 pub fn errno(raw: i32) -> (&'static str, i32, &'static str) {
     match raw as u32 {
+        NO_PROCESS => ("ESRCH", -4040, "no such process"),
         win::ERROR_ACCESS_DENIED | win::ERROR_NOACCESS => ("EACCES", -4092, "permission denied"),
         win::ERROR_LOCK_VIOLATION | win::ERROR_SHARING_VIOLATION | win::ERROR_USER_MAPPED_FILE => {
             ("EBUSY", -4082, "resource busy or locked")

@@ -1,24 +1,12 @@
-//! What Windows tells: nothing of these, to programs like this one.
+//! What Windows tells of locks, names and limits: nothing, to programs like this one.
 
 use std::path::Path;
 
-use crate::diagnosis::{LockFacts, MapFacts, Seen, Segment, User};
+use crate::diagnosis::{LockFacts, Seen, Segment};
 use crate::{Error, Result};
 
 fn not_here<T>(what: &str) -> Result<T> {
     Err(Error::unavailable(what))
-}
-
-/// There is a call for the maps of another process, but not one that tells files from each other without opening them.
-pub fn maps_of(_pid: u32) -> Result<Vec<MapFacts>> {
-    not_here("Maps of processes are shown on Linux only; Sysinternals VMMap shows those of Windows")
-}
-
-/// As for maps.
-pub fn users_of_addon() -> Result<Seen<User>> {
-    not_here(
-        "Processes that use the package are found on Linux only; tasklist /m memmap* lists those that have its addon",
-    )
 }
 
 /// Names of sections are in no list that programs may read.

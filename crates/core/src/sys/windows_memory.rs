@@ -13,7 +13,7 @@ use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
 use windows_sys::Win32::Security::{
-    GetTokenInformation, TokenUser, PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER,
+    GetTokenInformation, TokenUser, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER,
 };
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Memory::{
@@ -120,37 +120,50 @@ pub(super) fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
 }
 
-/// The user this process runs as, in the words of security descriptors.
+/// Hands over the user that a process runs as.
 ///
 /// # References
+/// - [OpenProcessToken](https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocesstoken)
 /// - [GetTokenInformation](https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-gettokeninformation), `TokenUser`
-fn user() -> Result<String> {
+pub(super) fn with_user<T>(process: win::HANDLE, take: impl FnOnce(PSID) -> T) -> Result<T> {
     let failed = || Error::last("GetTokenInformation");
     let mut token: win::HANDLE = ptr::null_mut();
-    // SAFETY: the pseudo handle of this process; the call fills `token` when it returns non-zero.
-    if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) } == 0 {
+    // SAFETY: a bad handle is an error; the call fills `token` when it returns non-zero.
+    if unsafe { OpenProcessToken(process, TOKEN_QUERY, &raw mut token) } == 0 {
         return Err(failed());
     }
     // SAFETY: the handle is new, so nobody else owns it.
     let token = unsafe { OwnedHandle::from_raw_handle(token.cast()) };
     // Room for the structure and the longest user there is, aligned for it.
     let mut room = [0_u64; 32];
-    let (mut used, mut text) = (0, ptr::null_mut());
-    // SAFETY: the room is as long as said; the structure in it points into it; the text ends with a zero, and is given back
-    // after it was copied.
+    let mut used = 0;
+    // SAFETY: the room is as long as said; the structure in it points into it, and both outlive `take`.
     unsafe {
         let size = size_of_val(&room) as u32;
         let place = room.as_mut_ptr();
-        if GetTokenInformation(token.as_raw_handle().cast(), TokenUser, place.cast(), size, &raw mut used) == 0
-            || ConvertSidToStringSidW((*place.cast::<TOKEN_USER>()).User.Sid, &raw mut text) == 0
-        {
+        if GetTokenInformation(token.as_raw_handle().cast(), TokenUser, place.cast(), size, &raw mut used) == 0 {
             return Err(failed());
         }
-        let length = (0..).take_while(|&at| *text.add(at) != 0).count();
-        let user = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
-        win::LocalFree(text.cast());
-        Ok(user)
+        Ok(take((*place.cast::<TOKEN_USER>()).User.Sid))
     }
+}
+
+/// The user this process runs as, in the words of security descriptors.
+fn user() -> Result<String> {
+    // SAFETY: the pseudo handle of this process.
+    with_user(unsafe { GetCurrentProcess() }, |user| {
+        let mut text = ptr::null_mut();
+        // SAFETY: a user that the system has told; the text ends with a zero, and is given back after it was copied.
+        unsafe {
+            if ConvertSidToStringSidW(user, &raw mut text) == 0 {
+                return Err(Error::last("GetTokenInformation"));
+            }
+            let length = (0..).take_while(|&at| *text.add(at) != 0).count();
+            let user = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
+            win::LocalFree(text.cast());
+            Ok(user)
+        }
+    })?
 }
 
 fn create_section(name: Option<&str>, len: u64) -> Result<File> {
@@ -381,36 +394,49 @@ pub unsafe fn unpin(address: *mut u8, len: usize) -> Result<()> {
     Ok(())
 }
 
-/// Sets a bit for each page in this process's working set.
-///
-/// # Safety
-/// The range is mapped, and `bits` has a bit for each of its pages.
+/// Calls `each` with the number of each page of a range, of whichever process, that is in its working set.
 ///
 /// # References
 /// - [QueryWorkingSetEx](https://learn.microsoft.com/windows/win32/api/psapi/nf-psapi-queryworkingsetex)
-pub unsafe fn residency(address: *mut u8, len: usize, bits: &mut [u8]) -> Result<bool> {
+pub(super) fn in_working_set(
+    process: win::HANDLE,
+    address: usize,
+    len: usize,
+    each: &mut dyn FnMut(usize),
+) -> Result<()> {
     const PAGES: usize = 1 << 14;
     let page = page_size();
     let pages = len.div_ceil(page);
     for first in (0..pages).step_by(PAGES) {
         let mut block: Vec<_> = (first..pages.min(first + PAGES))
             .map(|number| PSAPI_WORKING_SET_EX_INFORMATION {
-                VirtualAddress: address.wrapping_add(number * page).cast(),
+                VirtualAddress: ptr::without_provenance_mut(address + number * page),
                 VirtualAttributes: PSAPI_WORKING_SET_EX_BLOCK::default(),
             })
             .collect();
         let size = u32::try_from(size_of_val(block.as_slice())).unwrap_or(u32::MAX);
-        // SAFETY: the block is as long as said, and filled by the call.
-        if unsafe { QueryWorkingSetEx(GetCurrentProcess(), block.as_mut_ptr().cast::<c_void>(), size) } == 0 {
+        // SAFETY: the block is as long as said, and filled by the call, which only looks the addresses up.
+        if unsafe { QueryWorkingSetEx(process, block.as_mut_ptr().cast::<c_void>(), size) } == 0 {
             return Err(Error::last("QueryWorkingSetEx"));
         }
         for (index, entry) in block.iter().enumerate() {
             // SAFETY: a union of numbers, whose lowest bit says that the page is there.
             if unsafe { entry.VirtualAttributes.Flags } & 1 != 0 {
-                bits[(first + index) / 8] |= 1 << ((first + index) % 8);
+                each(first + index);
             }
         }
     }
+    Ok(())
+}
+
+/// Sets a bit for each page in this process's working set.
+///
+/// # Safety
+/// The range is mapped, and `bits` has a bit for each of its pages.
+pub unsafe fn residency(address: *mut u8, len: usize, bits: &mut [u8]) -> Result<bool> {
+    // SAFETY: the pseudo handle of this process.
+    let process = unsafe { GetCurrentProcess() };
+    in_working_set(process, address as usize, len, &mut |page| bits[page / 8] |= 1 << (page % 8))?;
     Ok(true)
 }
 

@@ -36,6 +36,10 @@ impl Other {
         Self(child.unwrap())
     }
 
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Ends it wherever it is: `kill -9`, `TerminateProcess`.
     pub fn kill(mut self) {
         assert_eq!(self.0.try_wait().unwrap(), None, "it had ended before");
