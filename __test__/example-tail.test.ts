@@ -61,7 +61,7 @@ class Tail {
 }
 
 async function eventually(t: ExecutionContext, done: () => boolean): Promise<void> {
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < 2000; round++) {
     if (done()) return
     await sleep(50)
   }

@@ -65,8 +65,8 @@ function listed(inode: number): string[] {
     .sort()
 }
 
-/** Whether something comes to be so in good time, on however busy a machine. */
-export async function eventually(isSo: () => boolean, ms = 20_000): Promise<boolean> {
+/** Whether something comes to be so in good time, on however busy or emulated a machine. */
+export async function eventually(isSo: () => boolean, ms = 120_000): Promise<boolean> {
   const end = performance.now() + ms
   while (!isSo()) {
     if (performance.now() > end) return false
