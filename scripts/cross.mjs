@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { ROOT } from './steps.mjs'
+import { ROOT, rustFlags } from './steps.mjs'
 
 /**
  * By the folders of npm/: what is built for it here (Windows by another compiler), what of the cross tools that needs, and
@@ -41,6 +41,7 @@ export function crossBuild(cross, target) {
     cwd: ROOT,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...rustFlags() },
   })
   return built.trim().split('\n').at(-1)
 }

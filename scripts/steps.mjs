@@ -105,7 +105,13 @@ export function install() {
   })
 }
 
-const RUST = ['Cargo.toml', 'Cargo.lock', 'crates']
+const RUST = ['.cargo', 'Cargo.toml', 'Cargo.lock', 'crates']
+
+/** The compiler's flags, for builds that set some themselves: those hide the ones in Cargo's file. */
+export function rustFlags() {
+  const [, flags] = /rustflags = \["(.*)"\]/.exec(readFileSync(join(ROOT, '.cargo', 'config.toml'), 'utf8'))
+  return { RUSTFLAGS: flags }
+}
 
 const isMusl = () => process.platform === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined
 
@@ -124,12 +130,12 @@ export function buildNative() {
 }
 
 /** The same without asking whether anything has changed, and for other platforms. */
-export function buildAddon(how = []) {
+export function buildAddon(how = [], options = {}) {
   requireTools()
   const names = ['--js', 'binding.js', '--dts', 'binding.d.ts', '--output-dir', 'native']
   const where = ['--manifest-path', 'crates/node/Cargo.toml', '--package', 'memmap-node', '--cwd', '.']
   // Relative to crates/node without --cwd; the napi section of package.json is in the root.
-  npx('@napi-rs/cli', ['build', '--platform', '--release', '--esm', ...names, ...where, ...how])
+  npx('@napi-rs/cli', ['build', '--platform', '--release', '--esm', ...names, ...where, ...how], options)
   writeBinding()
 }
 
