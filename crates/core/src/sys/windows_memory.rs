@@ -310,9 +310,8 @@ pub unsafe fn protect(address: *mut u8, len: usize, protection: Protection) -> R
         Protection::Write => PAGE_READWRITE,
         // More than a view was made for is refused, for reasons that the system does not tell.
         Protection::Execute if !matches!(made_for()?, PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY) => {
-            return Err(Error::Unavailable(
-                "Windows lets only memory be executed that was made for it: PrivateMemory is, files and SharedMemory are not"
-                    .into(),
+            return Err(Error::unavailable(
+                "Windows lets only memory be executed that was made for it: PrivateMemory is, files and SharedMemory are not",
             ));
         }
         Protection::Execute => PAGE_EXECUTE_READ,
