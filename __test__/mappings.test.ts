@@ -139,3 +139,14 @@ test.serial('a list is a copy', (t) => {
     undefined,
   )
 })
+
+test.serial('the oldest is first, also of those that were mapped within one millisecond', (t) => {
+  const path = fileWith(t, 'x'.repeat(100))
+  const lengths = Array.from({ length: 50 }, (_, i) => i + 1)
+  const regions = lengths.map((length) => MmapFile.open(path, { length }))
+  t.deepEqual(
+    of(path).map(({ byteLength }) => byteLength),
+    lengths,
+  )
+  regions.forEach((region) => region.close())
+})

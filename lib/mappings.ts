@@ -46,7 +46,7 @@ export function mappings(): MappingInfo[] {
       kind,
       path: path || undefined,
       byteLength: Number(byteLength),
-      since: Number(since),
+      since: Number(since) / 1000,
       closed: closed === '1',
     }
   })
