@@ -68,8 +68,6 @@ pub struct Search {
     pub slice: usize,
     /// Whether it must be possible to end it: not on the thread of who would.
     pub stoppable: bool,
-    /// Whether a batch may end without a match before the text does, so that it ends soon.
-    pub brief: bool,
 }
 
 /// Matches in a row.
@@ -86,7 +84,7 @@ pub struct Batch {
 }
 
 impl Search {
-    fn text(&self) -> Result<&[u8]> {
+    pub(crate) fn text(&self) -> Result<&[u8]> {
         let len = usize::try_from(self.end.saturating_sub(self.start)).unwrap_or(usize::MAX);
         self.mapping.bytes(self.start, len)
     }
@@ -263,15 +261,17 @@ impl Search {
 
     /// Matches from `at` on, which is counted from the start of the text: so many at most, and about so many bytes of them.
     pub fn batch(&self, at: u64, most: usize, most_bytes: Option<usize>) -> Result<Batch> {
-        self.batch_with_room(at, most, most_bytes, (most.min(64) * 3, 0))
+        self.batch_until(at, None, (most, most_bytes), (most.min(64) * 3, 0))
     }
 
-    /// As [`Search::batch`], with room for so many numbers and bytes from the beginning: growing costs as much as finding.
-    pub(crate) fn batch_with_room(
+    /// As [`Search::batch`], but of matches that begin before `until`, where it ends, even without one; also without one it ends
+    /// where nobody knows how long it would take. With room for so many numbers and bytes from the beginning: growing costs as
+    /// much as finding.
+    pub(crate) fn batch_until(
         &self,
         at: u64,
-        most: usize,
-        most_bytes: Option<usize>,
+        until: Option<usize>,
+        (most, most_bytes): (usize, Option<usize>),
         (spans, bytes): (usize, usize),
     ) -> Result<Batch> {
         let text = self.text()?;
@@ -279,12 +279,12 @@ impl Search {
             Batch { spans: Vec::with_capacity(spans), bytes: Vec::with_capacity(bytes), ..Batch::default() };
         let mut scratch = Scratch::default();
         let mut at = usize::try_from(at).unwrap_or(usize::MAX);
-        let far = at.saturating_add(BATCH_SLICES * self.slice);
+        let far = until.unwrap_or(at.saturating_add(BATCH_SLICES * self.slice));
         let mut ahead = usize::MAX;
         let simple = self.pattern.group_count() == 1;
         let (mut left, mut no_room) = (most, false);
-        while at <= text.len() && left > 0 && (at < far || (batch.spans.is_empty() && !self.brief)) {
-            let to = at.saturating_add(self.slice).min(text.len());
+        while at <= text.len() && left > 0 && (at < far || (batch.spans.is_empty() && until.is_none())) {
+            let to = at.saturating_add(self.slice).min(text.len()).min(until.unwrap_or(usize::MAX));
             // Not for each batch: where there are many matches, that would take longer than finding them.
             if at == 0 || at >= ahead {
                 self.ahead(to, self.slice);
@@ -330,7 +330,7 @@ impl Search {
                     at
                 }
                 // Nobody knows how long that takes.
-                None if self.brief => break,
+                None if until.is_some() => break,
                 None => self.walk_on(text, from, (far, visited), visit)?,
             };
             if no_room {

@@ -119,7 +119,6 @@ fn check(sought: &Sought, text: &[u8], around: &[u8], slice: usize, threads: usi
             control: Arc::new(Control::default()),
             slice,
             stoppable,
-            brief: false,
         };
         assert_eq!(search.count(threads).unwrap(), counts, "count");
         let first = search.first(threads).unwrap().map(|found| (found.needle, Some((found.start, found.end))));

@@ -101,7 +101,6 @@ fn search(
         control: stoppable.map(Arc::clone).unwrap_or_default(),
         slice: SLICE,
         stoppable: stoppable.is_some(),
-        brief: false,
     })
 }
 

@@ -27,7 +27,7 @@ pub fn batch(region: f64, part: Part, search: Search) -> Result<Batch> {
         STATE.with_borrow_mut(|state| (state.ahead.take(), state.last.take() == Some((region, part))));
     // One of another scan ends by itself.
     let mut ahead = ahead.filter(|(of, ahead)| *of == region && ahead.is(&search, part)).map(|(_, ahead)| ahead);
-    let batch = match ahead.as_mut().and_then(ReadAhead::next_batch) {
+    let batch = match ahead.as_mut().and_then(|ahead| ahead.next_batch(&search)) {
         Some(batch) => {
             let batch = batch?;
             search.mapping.check()?;
@@ -38,11 +38,11 @@ pub fn batch(region: f64, part: Part, search: Search) -> Result<Batch> {
             search.batch(part.at, part.most, part.most_bytes)?
         }
     };
-    if part.most >= WORTH_A_THREAD && batch.full && ReadAhead::suits(&search) {
+    if part.most >= WORTH_A_THREAD && (batch.full || ahead.is_some()) && ReadAhead::suits(&search) {
         let next = Part { at: batch.next, ..part };
         // Who goes back and forth between two scans would throw away what is read ahead each time.
         if ahead.is_none() && follows {
-            ahead = ReadAhead::begin(search, next);
+            ahead = ReadAhead::begin(&search, next);
         }
         STATE.with_borrow_mut(|state| {
             state.last = Some((region, next));
