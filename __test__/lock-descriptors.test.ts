@@ -16,7 +16,7 @@ import type { LockOptions } from 'memmap'
 import { ending, WELL } from './helpers/child.ts'
 import type { ChildResult } from './helpers/child.ts'
 import { codeOf, fileWith, opened, thrownBy } from './helpers/files.ts'
-import { held, listsLocks, LockProcess, lockProgram, locksOf, outcome, soFar } from './helpers/lockers.ts'
+import { free, held, listsLocks, LockProcess, lockProgram, locksOf, outcome, soFar } from './helpers/lockers.ts'
 import { canBeNobody, isLinux, isPosix } from './helpers/system.ts'
 import { tmpFile, tmpFolder } from './helpers/tmp.ts'
 
@@ -33,12 +33,6 @@ function descriptorOf(t: ExecutionContext, path: string, flags: string | number,
   const descriptor = openSync(path, flags, mode)
   t.teardown(() => closeSync(descriptor))
   return descriptor
-}
-
-function free(file: string | number, options?: LockOptions): boolean {
-  const lock = FileLock.tryAcquire(file, options)
-  lock?.release()
-  return lock !== null
 }
 
 /** Each descriptor of this process, and what it may do: `O_RDONLY`, `O_WRONLY` or `O_RDWR` of which file. */

@@ -8,10 +8,10 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { FileLock } from 'memmap'
-import type { LockOptions } from 'memmap'
 
 import { fileWith, opened } from './helpers/files.ts'
 import {
+  free,
   held,
   listsLocks,
   LockProcess,
@@ -33,12 +33,6 @@ const onPosixAlone = isPosix ? test.serial : test.serial.skip
 const withPython = isPosix && PYTHON !== undefined ? test : test.skip
 const withFlock = hasFlock ? test : test.skip
 const withJava = isPosix && has('java', '-version') && has('javac', '-version') ? test : test.skip
-
-function free(path: string, options?: LockOptions): boolean {
-  const lock = FileLock.tryAcquire(path, options)
-  lock?.release()
-  return lock !== null
-}
 
 const STALL = 15_000
 

@@ -6,11 +6,10 @@ import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync, wr
 import { open } from 'node:fs/promises'
 
 import { FileLock } from 'memmap'
-import type { LockOptions } from 'memmap'
 
 import { codeOf, fileWith, opened } from './helpers/files.ts'
 import { TestedTable } from './helpers/guide.ts'
-import { held, LockProcess, lockProgram, outcome, PYTHON, soFar, Talker } from './helpers/lockers.ts'
+import { free, held, LockProcess, lockProgram, outcome, PYTHON, soFar, Talker } from './helpers/lockers.ts'
 import { isPosix } from './helpers/system.ts'
 import { tmpFile, tmpFolder } from './helpers/tmp.ts'
 
@@ -20,12 +19,6 @@ const has = (command: string): boolean => spawnSync(command, ['--version']).stat
 const hasFlock = isPosix && has('flock')
 const hasJava = isPosix && has('java') && has('javac')
 const hasLockf = isPosix && PYTHON !== undefined
-
-function free(file: string | number, options?: LockOptions): boolean {
-  const lock = FileLock.tryAcquire(file, options)
-  lock?.release()
-  return lock !== null
-}
 
 locks.row(
   'LK_LOCK, LK_RLCK',

@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { Worker } from 'node:worker_threads'
 
-import type { FileLock, LockOptions, Waiting } from 'memmap'
+import { FileLock } from 'memmap'
+import type { LockOptions, Waiting } from 'memmap'
 
 import { hasPython, isLinux } from './system.ts'
 
@@ -34,6 +35,13 @@ export function held(t: WithTeardown, lock: FileLock | null): FileLock {
   if (lock === null) throw new Error('somebody else has the lock')
   t.teardown(() => lock.release())
   return lock
+}
+
+/** Whether somebody could lock just now; it is given back at once. */
+export function free(file: Parameters<typeof FileLock.tryAcquire>[0], options?: LockOptions): boolean {
+  const lock = FileLock.tryAcquire(file, options)
+  lock?.release()
+  return lock !== null
 }
 
 /** So often the list must say the same: it is read piece by piece, and what others lock meanwhile moves its lines about. */
