@@ -199,7 +199,7 @@ onTerminal('on a terminal who waits is yellow, and a row is no longer than the l
   await other.begin('acquire', path, { start: 3, end: 7 }).begun
   t.true(await eventually(() => locksOf(path).length === 2))
   const { shown, code } = await onScreen('locks', path)
-  t.regex(shown, /\x1b\[33mwaiting[^\n]*\x1b\[39m/) // eslint-disable-line no-control-regex
+  t.regex(shown, /\x1b\[33mwaiting[^\n]*\x1b\[39m/) // eslint-disable-line no-control-regex -- a terminal's own
   t.true(plain(shown).split('\n').every((line) => line.length <= 80)) // prettier-ignore
   t.is(code, 0)
 })

@@ -143,7 +143,7 @@ asOther(
 onTerminal('on a terminal what is surely ours is green, and no row is longer than the line', async (t) => {
   const { pid } = await holder(t)
   const { shown, code } = await onScreen('maps', '-a', String(pid))
-  t.regex(shown, /\x1b\[32m[^\n]*anonymous[^\n]*\x1b\[39m/) // eslint-disable-line no-control-regex
+  t.regex(shown, /\x1b\[32m[^\n]*anonymous[^\n]*\x1b\[39m/) // eslint-disable-line no-control-regex -- a terminal's own
   t.true(plain(shown).split('\n').every((line) => line.length <= 80)) // prettier-ignore
   t.is(code, 0)
 })

@@ -368,7 +368,7 @@ inHuge('a word in a file of 9 TiB is shown at once with -m (skipped where no fil
 })
 
 // It looks for what commands a terminal: the escape is what is tested.
-const BAR = /\r\x1b\[K\[[#.]{24}\] \d+ %, [\d.]+ \w+ of [\d.]+ \w+, [\d.]+ \w+\/s/ // eslint-disable-line no-control-regex
+const BAR = /\r\x1b\[K\[[#.]{24}\] \d+ %, [\d.]+ \w+ of [\d.]+ \w+, [\d.]+ \w+\/s/ // eslint-disable-line no-control-regex -- a terminal's own
 
 /** What is left on the screen, as far as the bar goes: a line that is cleared is not. */
 function left(shown: string): string {

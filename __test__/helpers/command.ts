@@ -101,5 +101,5 @@ export const onScreen = (...args: readonly string[]): Promise<Screen> => typing(
 /** Without what colours it. */
 export function plain(shown: string): string {
   // The escape is what is looked for.
-  return shown.replaceAll(/\x1b\[\d+m/g, '').replaceAll('\r\n', '\n') // eslint-disable-line no-control-regex
+  return shown.replaceAll(/\x1b\[\d+m/g, '').replaceAll('\r\n', '\n') // eslint-disable-line no-control-regex -- a terminal's own
 }
