@@ -8,6 +8,7 @@ import type { Scan } from 'memmap'
 
 import { codeOf, opened, thrownBy } from './helpers/files.ts'
 import { call, limits, READERS, same, WRITERS } from './helpers/scalars.ts'
+import { isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
 
 const GIB = 2 ** 30
@@ -361,6 +362,8 @@ test.serial('a file is extended beyond 4 GiB and refreshed there', (t) => {
   t.true(open.refresh())
   t.is(open.byteLength, 5 * GIB)
   t.is(open.lastIndexOf('hi', { start: 4 * GIB }), 4 * GIB + 8)
+  // Windows keeps a file as long as its maps.
+  if (!isPosix) return
   truncateSync(path, 4 * GIB + 9)
   t.true(open.refresh())
   t.is(open.byteLength, 4 * GIB + 9)
