@@ -108,7 +108,7 @@ fn wake(word: *const AtomicU32, count: u32, private: bool) -> io::Result<u32> {
 }
 
 fn timespec(time: Duration) -> libc::timespec {
-    libc::timespec { tv_sec: time.as_secs() as libc::time_t, tv_nsec: time.subsec_nanos() as libc::c_long }
+    libc::timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as libc::c_long }
 }
 
 impl Meeting {
@@ -348,7 +348,7 @@ pub(super) fn wait_for_any(waits: &[Wait], bell: &Bell, heard: u32, at_most: Opt
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
         let nanoseconds = now.tv_nsec + time.min(LONGEST).as_nanos() as libc::c_long;
         let seconds = nanoseconds / 1_000_000_000;
-        libc::timespec { tv_sec: now.tv_sec + seconds as libc::time_t, tv_nsec: nanoseconds % 1_000_000_000 }
+        libc::timespec { tv_sec: now.tv_sec + seconds, tv_nsec: nanoseconds % 1_000_000_000 }
     });
     waitv(&waiters, end.as_ref().map_or(ptr::null(), ptr::from_ref)).ok().filter(|&woken| woken < waits.len())
 }
