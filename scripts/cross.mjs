@@ -8,13 +8,14 @@ import { ROOT, rustFlags } from './steps.mjs'
 
 /**
  * By the folders of npm/: what is built for it here (Windows by another compiler), what of the cross tools that needs, and
- * the Nodes there are, by the names of the cross tools.
+ * the Nodes there are, by the names of the cross tools; `env` is for the tests.
  */
 export const ELSEWHERE = {
   'linux-x64-musl': { target: 'x86_64-unknown-linux-musl', part: 'musl', nodes: { 'Node 22, musl': 'linux-musl@22' } },
   'linux-arm64-gnu': {
     target: 'aarch64-unknown-linux-gnu',
     part: 'arm64',
+    env: { MEMMAP_EMULATED: '1' },
     nodes: { 'Node 22, arm64 (qemu)': 'aarch64-linux@22', 'Node 20, arm64 (qemu)': 'aarch64-linux@20' },
   },
   'win32-x64-msvc': {

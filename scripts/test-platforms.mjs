@@ -59,7 +59,7 @@ function runFiles(platform, folder, files) {
   const { status } = spawnSync(join(cross, 'cross'), ['node', target, ava, '--tap', ...paths], {
     cwd: folder,
     stdio,
-    env: { ...process.env, CROSS_TIMEOUT: '3600', MEMMAP_ADDON: '' },
+    env: { ...process.env, ...ELSEWHERE[platform].env, CROSS_TIMEOUT: '3600', MEMMAP_ADDON: '' },
   })
   for (const file of stdio.slice(1)) closeSync(file)
   const [stdout, stderr] = [out, err].map((path) => readFileSync(path, 'utf8'))

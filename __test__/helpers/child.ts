@@ -26,6 +26,9 @@ export interface ChildResult {
   readonly stderr: string
 }
 
+/** What qemu itself says where a signal ends what it runs. */
+const EMULATOR = /^qemu: uncaught target signal .*\n/m
+
 const FIXTURES = new URL('../fixtures/', import.meta.url)
 
 /** Runs a program under `__test__/fixtures/` (or an absolute path) with this Node and waits for its end. */
@@ -52,7 +55,7 @@ export function runChild(
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     if (whenReady !== undefined) child.stdout.once('data', () => whenReady(child))
     child.on('error', reject)
-    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr: stderr.replace(EMULATOR, '') }))
   })
 }
 

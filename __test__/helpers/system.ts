@@ -16,6 +16,8 @@ interface WithTeardown {
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 export const isLinux = process.platform === 'linux'
+/** By qemu, says `npm run test:platforms`: where a program takes seconds to start, a test may do with fewer of them. */
+export const isEmulated = process.env['MEMMAP_EMULATED'] === '1'
 export const isPosix = process.platform !== 'win32'
 const isRoot = process.getuid?.() === 0
 
