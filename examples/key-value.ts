@@ -51,7 +51,8 @@ async function answerAll(store: KeyValueStore): Promise<void> {
     } catch (error) {
       answer = { error: error instanceof Error ? error.message : String(error) }
     }
-    console.log(JSON.stringify(answer))
+    // Who is killed has told of all it has done but the last: no answer waits in this process.
+    await new Promise((told) => process.stdout.write(`${JSON.stringify(answer)}\n`, told))
   }
 }
 

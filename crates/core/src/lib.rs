@@ -41,6 +41,7 @@ pub mod status;
 mod sync;
 pub mod sys;
 pub mod thread;
+mod undisturbed;
 pub mod wait;
 pub mod word;
 

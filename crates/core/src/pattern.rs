@@ -12,6 +12,7 @@ use regex_automata::util::captures::Captures;
 use regex_automata::Input;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use crate::undisturbed::undisturbed;
 use crate::{Error, Result};
 
 /// Longer matches than this are not worth overlapping windows: then a window is a whole number of lines, or everything.
@@ -184,7 +185,7 @@ impl Pattern {
             Engine::Expression { regex, characters, sticky, .. } => {
                 let mut from = at;
                 loop {
-                    let found = regex.search(&expression_input(haystack, from, end, *sticky))?;
+                    let found = undisturbed(|_| regex.search(&expression_input(haystack, from, end, *sticky)))?;
                     if !(*characters && found.is_empty() && is_inside_character(haystack, found.start())) {
                         return Some(Found { start: found.start(), end: found.end(), needle: 0 });
                     }
@@ -207,8 +208,10 @@ impl Pattern {
             return take(found.start as f64, found.end as f64);
         }
         let captures = scratch.groups.get_or_insert_with(|| regex.create_captures());
-        regex.search_captures(&expression_input(haystack, found.start, found.end, true), captures);
-        for group in 0..captures.group_len() {
+        undisturbed(|_| regex.search_captures(&expression_input(haystack, found.start, found.end, true), captures));
+        // Where the text has changed meanwhile there may be no match any more: then it has no groups.
+        take(found.start as f64, found.end as f64);
+        for group in 1..self.group_count() {
             match captures.get_group(group) {
                 Some(span) => take(span.start as f64, span.end as f64),
                 None => take(-1.0, -1.0),
@@ -251,16 +254,25 @@ impl Pattern {
             }
             // The crate's own way from match to match, where JavaScript's is the same: it asks for its memory once. To any thread
             // but the first that asks takes as long as to find a short match.
-            for found in regex.find_iter(Input::new(haystack).span(at..window_end)) {
-                if !last && found.start() >= to {
-                    break;
+            let wants_more = undisturbed(|ours| {
+                for found in regex.find_iter(Input::new(haystack).span(at..window_end)) {
+                    if !last && found.start() >= to {
+                        break;
+                    }
+                    at = found.end();
+                    ours.set(true);
+                    if !visit(Found { start: found.start(), end: found.end(), needle: 0 }) {
+                        return false;
+                    }
+                    ours.set(false);
                 }
-                at = found.end();
-                if !visit(Found { start: found.start(), end: found.end(), needle: 0 }) {
-                    return Some(at);
-                }
-            }
-            return Some(if last { end + 1 } else { at.max(to) });
+                true
+            });
+            return Some(match wants_more {
+                false => at,
+                true if last => end + 1,
+                true => at.max(to),
+            });
         }
         while at < to || (last && at == end) {
             match self.find(haystack, at, window_end) {

@@ -1,6 +1,7 @@
 //! Work on a thread of our own: what takes seconds must not hold up `fs`, which shares four threads with everybody.
 
 use std::cell::RefCell;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap_core::search_job::Control;
@@ -10,7 +11,7 @@ use napi::{sys, Env, JsValue, Result};
 use napi_derive::napi;
 
 use crate::array_buffer::Raw;
-use crate::errors::{call_js, to_js};
+use crate::errors::{bug, call_js, to_js};
 
 /// Work of this isolate that may still be ended, by the number the caller gave: as much as there are threads for it.
 #[derive(Default)]
@@ -116,7 +117,8 @@ fn start(env: Env, work: Box<dyn FnOnce() -> memmap_core::Result<Answer> + Send>
         let Some((work, settle)) = take(&theirs) else { return };
         // The work drops what it holds before anybody hears of it: a region that is closed then finds nobody else
         // holding its memory.
-        let outcome = work();
+        // A panic would be a bug of ours: the promise must end all the same.
+        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Ok(Box::new(|_| Err(bug()))));
         settle(outcome);
     });
     if let Err(error) = thread::spawn("memmap", thread::STACK, work) {

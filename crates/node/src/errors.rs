@@ -41,8 +41,13 @@ fn failed(env: Env, why: std::thread::Result<Box<Failure>>) -> napi::Error {
     match why.map(|failure| *failure) {
         Ok(Failure::Core(error)) => throw(env, &error),
         Ok(Failure::Js(error)) => error,
-        Err(_) => napi::Error::new(Status::GenericFailure, "memmap: internal error, please report it"),
+        Err(_) => bug(),
     }
+}
+
+/// What a panic comes to.
+pub fn bug() -> napi::Error {
+    napi::Error::new(Status::GenericFailure, "memmap: internal error, please report it")
 }
 
 /// What can go wrong between the two worlds.
