@@ -114,13 +114,19 @@ try { PrivateMemory.allocate(1 << 24, { pin: true }); console.log('pinned') } ca
 onLinux('to be wiped, it is left out of core dumps and of children', (t) => {
   const kib = 1244
   const memory = kept(t, PrivateMemory.allocate(kib * 1024, { wipe: true }))
-  const flags = (smaps(kib)[0]?.get('VmFlags') ?? '').split(' ')
-  t.true(flags.includes('dd'), flags.join(' '))
-  t.true(flags.includes('dc'), flags.join(' '))
+  // The runtime may have a map just as long.
+  const flagsOfAll = () => smaps(kib).map((map) => (map.get('VmFlags') ?? '').split(' '))
+  t.true(
+    flagsOfAll().some((flags) => flags.includes('dd') && flags.includes('dc')),
+    JSON.stringify(flagsOfAll()),
+  )
   memory.close()
   kept(t, PrivateMemory.allocate(kib * 1024))
-  const plain = (smaps(kib)[0]?.get('VmFlags') ?? '').split(' ')
-  t.false(plain.includes('dd'), plain.join(' '))
+  t.true(flagsOfAll().length > 0)
+  t.false(
+    flagsOfAll().some((flags) => flags.includes('dd')),
+    JSON.stringify(flagsOfAll()),
+  )
 })
 
 onLinux('its bytes are zero before they are given back where that was asked for, and only there', async (t) => {

@@ -306,3 +306,16 @@ test('a region that is closed under a wait ends it, and its rings', async (t) =>
     t.is(codeOf(call), 'ERR_REGION_CLOSED')
   }
 })
+
+test('bytes that a getter of the options takes away are none any more', async (t) => {
+  const ring = ringOf(t)
+  const bytes = Uint8Array.of(1, 2, 3)
+  const options = {
+    get timeout(): number {
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+      return 100
+    },
+  }
+  t.is(await codeOfPromise(ring.push(bytes, options)), undefined)
+  t.is((await ring.pop())?.length, 0)
+})

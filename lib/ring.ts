@@ -401,7 +401,8 @@ export class Ring implements AsyncIterable<Buffer> {
     } else {
       const length = args.lengthOf(given)
       if (length <= SHORT) {
-        record.set(given)
+        // What was detached by a getter of the options has no bytes left, and V8 refuses to copy none from it.
+        if (length > 0) record.set(given)
         answer = this.#putShort(length)
       }
     }
