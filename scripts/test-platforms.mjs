@@ -48,7 +48,7 @@ function resultsOf(tap, files) {
   return results
 }
 
-/** Runs these files there, and returns what was said of their tests; undefined where it ended before all was said. */
+/** Runs these files there, and returns what was said of their tests, and whether that was all. */
 function runFiles(platform, folder, files) {
   const [target] = Object.values(ELSEWHERE[platform].nodes)
   const ava = join(ROOT, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
