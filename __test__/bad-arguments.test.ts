@@ -1,13 +1,23 @@
 // Values that no method was made for, at every argument of every method: each is refused with a typed error that has
 // a code, or taken as documented, and what is refused has changed nothing.
 
-import { readFileSync, statSync } from 'node:fs'
-import { isAnyArrayBuffer } from 'node:util/types'
+import { readFileSync } from 'node:fs'
 
 import test from 'ava'
-import type { ExecutionContext } from 'ava'
-import { Cursor, Match, MmapFile, PrivateMemory, Region, Scan, SharedMemory } from 'memmap'
+import { MmapFile, Scan } from 'memmap'
 
+import { BYTES, trySystem, tryValue } from './helpers/bad-calls.ts'
+import {
+  anyInteger,
+  anyOffset,
+  background,
+  BACKGROUND_SEARCHES,
+  holdsBytes,
+  isBytes,
+  isRange,
+  range,
+  SEARCHES,
+} from './helpers/bad-searches.ts'
 import {
   isBoolean,
   isInteger,
@@ -23,31 +33,7 @@ import {
 import type { Takes } from './helpers/bad-values.ts'
 import { codeOf, fileWith, opened, thrownBy } from './helpers/files.ts'
 import { call, READERS, WRITERS } from './helpers/scalars.ts'
-import { isLinux } from './helpers/system.ts'
 
-const BYTES = Buffer.from(Array.from({ length: LENGTH }, (_, at) => (at * 7 + (at >> 8)) & 0xff))
-
-const anyInteger = isInteger(-(2 ** 53) + 1, 2 ** 53 - 1)
-const anyOffset = isInteger(0, 2 ** 53 - 1)
-const isBytes: Takes = (value) => typeof value === 'string' || ArrayBuffer.isView(value) || isAnyArrayBuffer(value)
-const isNeedle: Takes = (value) => isBytes(value) || (typeof value === 'number' && isInteger(0, 255)(value))
-const holdsBytes: Takes = (value) =>
-  isNeedle(value) && value !== '' && !(ArrayBuffer.isView(value) && value.byteLength === 0)
-const isNeedles: Takes = (value) => Array.isArray(value) && value.length > 0 && value.every(holdsBytes)
-const isExpression: Takes = (value) => value instanceof RegExp
-const isFunction: Takes = (value) => typeof value === 'function'
-const either =
-  (...all: readonly Takes[]): Takes =>
-  (value) =>
-    all.some((takes) => takes(value))
-const range = { start: optional(anyInteger), end: optional(anyInteger) }
-const isRange = isOptions(range)
-const background = {
-  ...range,
-  signal: isOneOf(undefined),
-  threads: optional(isInteger(1, 256)),
-  onProgress: optional(isFunction),
-}
 const isEncoding = isOneOf(undefined, 'utf8', 'hex', 'latin1')
 const isType = isOneOf(Uint8Array, Float64Array, DataView)
 
@@ -72,46 +58,6 @@ const inOptions = (name: string, first: readonly [unknown, Takes][], keys: Reado
   }))
 
 const sizes = (size: number | undefined): number => size ?? 3
-
-interface Search {
-  readonly name: string
-  readonly good: unknown
-  readonly takes: Takes
-  readonly options: Readonly<Record<string, Takes>>
-}
-
-const SEARCHES: readonly Search[] = [
-  ...['indexOf', 'lastIndexOf', 'includes'].map((name) => ({ name, good: 'abc', takes: isNeedle, options: range })),
-  ...['abc', ['a', 1], /a/].map((good) => ({
-    name: 'count',
-    good,
-    takes: either(isNeedle, isNeedles, isExpression),
-    options: range,
-  })),
-  ...['abc', ['a', 1]].map((good) => ({
-    name: 'indexesOf',
-    good,
-    takes: either(isNeedle, isNeedles),
-    options: background,
-  })),
-  { name: 'match', good: /a/, takes: isExpression, options: range },
-  ...[/a/, ['a', 1]].map((good) => ({
-    name: 'matchAll',
-    good,
-    takes: either(isNeedles, isExpression),
-    options: background,
-  })),
-]
-
-const BACKGROUND_SEARCHES: readonly Search[] = [
-  { name: 'indexOfAsync', good: 'abc', takes: isNeedle, options: background },
-  ...['abc', ['a', 1], /a/].map((good) => ({
-    name: 'countAsync',
-    good,
-    takes: either(isNeedle, isNeedles, isExpression),
-    options: background,
-  })),
-]
 
 const lineOptions = {
   ...background,
@@ -198,20 +144,6 @@ const CURSOR_METHODS: readonly Method[] = [
       : { name, good: [value], takes: [takes] }
   }),
 ]
-
-/** Calls with a value in the place of an argument, and looks at how it ended. */
-function tryValue(t: ExecutionContext, said: string, takes: boolean, work: () => unknown): boolean {
-  const error = thrownBy(work)
-  if (takes) {
-    if (error !== undefined) t.fail(`${said} should be taken: ${String(error)}`)
-    return true
-  }
-  if (error === undefined) t.fail(`${said} was taken`)
-  else if (typeof error.code !== 'string' || !TYPED.has(error.code))
-    t.fail(`${said}: ${String(error.code)} ${error.stack}`)
-  else if (!(error instanceof TypeError) && !(error instanceof RangeError)) t.fail(`${said}: ${error.name}`)
-  return false
-}
 
 for (const access of ['write', 'copy', 'read'] as const) {
   test(`every method of a region refuses what it cannot take, and nothing has changed: access '${access}'`, (t) => {
@@ -356,37 +288,6 @@ test('a signal that is aborted is an argument like any other: what was given is 
   }
 })
 
-const OPTIONS: Readonly<Record<string, Takes>> = {
-  access: isOneOf(undefined, 'read', 'write', 'copy'),
-  offset: optional(offsetTo(LENGTH)),
-  length: optional(offsetTo(LENGTH)),
-  create: isOneOf(undefined, false),
-  mode: optional(isInteger(0, 0o7777)),
-  sparse: optional(isBoolean),
-  keepOpen: optional(isBoolean),
-  hugePages: optional(isBoolean),
-  guard: optional(isBoolean),
-}
-
-// What the system says of arguments that are in order: no room, no such thing, no such descriptor; on some, that it has none.
-const OF_THE_SYSTEM = isLinux ? /^E(?!RR_)[A-Z0-9]+$/ : /^(?:E(?!RR_)[A-Z0-9]+|ERR_FEATURE_UNAVAILABLE_ON_PLATFORM)$/
-
-/** As tryValue, but a value that is in order may still be too much for the system. */
-async function trySystem(t: ExecutionContext, said: string, takes: boolean, work: () => unknown): Promise<void> {
-  let error: unknown
-  try {
-    await work()
-  } catch (reason) {
-    error = reason
-  }
-  const code = error instanceof Error ? String(Reflect.get(error, 'code')) : undefined
-  if (takes) {
-    if (error !== undefined && !OF_THE_SYSTEM.test(code ?? '')) t.fail(`${said} should be taken: ${String(error)}`)
-  } else if (error === undefined) t.fail(`${said} was taken`)
-  else if (!TYPED.has(code ?? '')) t.fail(`${said}: ${code} ${String(error)}`)
-  else if (!(error instanceof TypeError) && !(error instanceof RangeError)) t.fail(`${said}: ${String(error)}`)
-}
-
 const aLength = isInteger(1, 2 ** 53 - 1)
 
 const SYSTEM_METHODS: readonly Method[] = [
@@ -437,140 +338,6 @@ test('a SharedArrayBuffer takes no arguments: it is had, or refused with a code,
       plain,
       label,
     )
-  }
-})
-
-const isName: Takes = (value) => typeof value === 'string' && /^[A-Za-z0-9._-]{1,30}$/.test(value)
-const NAME = `memmap-bad-${process.pid}`
-
-interface Maker {
-  readonly on: object
-  readonly name: string
-  readonly good: readonly unknown[]
-  readonly takes: readonly Takes[]
-  readonly options?: Readonly<Record<string, Takes>>
-}
-
-const nameOptions = { mode: optional(isInteger(0, 0o777)), unlinkOnClose: optional(isBoolean) }
-const accessOption = { access: isOneOf(undefined, 'read', 'write', 'copy') }
-const MAKERS: readonly Maker[] = [
-  { on: SharedMemory, name: 'create', good: [NAME, 64], takes: [isName, aLength], options: nameOptions },
-  { on: SharedMemory, name: 'openOrCreate', good: [NAME, 64], takes: [isName, aLength], options: nameOptions },
-  {
-    on: SharedMemory,
-    name: 'open',
-    good: [NAME],
-    takes: [isName],
-    options: { ...accessOption, byteLength: optional(aLength) },
-  },
-  { on: SharedMemory, name: 'unlink', good: [NAME], takes: [isName] },
-  { on: SharedMemory, name: 'anonymous', good: [64], takes: [aLength], options: { growable: optional(isBoolean) } },
-  { on: SharedMemory, name: 'fromFd', good: [99_999], takes: [isInteger(0, 2 ** 31 - 1)], options: accessOption },
-  {
-    on: PrivateMemory,
-    name: 'allocate',
-    good: [64],
-    takes: [aLength],
-    options: { hugePages: optional(isBoolean), pin: optional(isBoolean), wipe: optional(isBoolean) },
-  },
-  { on: SharedMemory, name: 'attach', good: [{}], takes: [() => false] },
-  { on: MmapFile, name: 'attach', good: [{}], takes: [() => false] },
-]
-// In order, but gigabytes of memory.
-const TOO_MUCH = new Set(['2 ** 31', '2 ** 32'])
-
-test.serial(
-  'SharedMemory and PrivateMemory refuse each argument and option they cannot take, and make nothing',
-  async (t) => {
-    let calls = 0
-    const attempt = async (said: string, { on, name }: Maker, fine: boolean, args: readonly unknown[]) => {
-      calls += 1
-      await trySystem(t, `${name}(${said})`, fine, () => {
-        const region = call(on, name, ...args)
-        if (region instanceof Region) region.close()
-      })
-      const [first] = args
-      if (typeof first !== 'string' || !isName(first) || name === 'unlink') return
-      const left = codeOf(() => SharedMemory.unlink(first))
-      if (!fine && left === undefined) t.fail(`${name}(${said}) made something`)
-    }
-    for (const maker of MAKERS) {
-      const { good, takes, options = {} } = maker
-      for (const [label, make] of VALUES) {
-        for (const [place] of good.entries()) {
-          const value = make()
-          const fine = takes[place]?.(value) ?? false
-          if (fine && TOO_MUCH.has(label)) continue
-          await attempt(
-            good.map((_, at) => (at === place ? label : '…')).join(', '),
-            maker,
-            fine,
-            good.with(place, value),
-          )
-        }
-        if (maker.options === undefined) continue
-        const whole = make()
-        await attempt(`…, ${label}`, maker, isOptions(options)(whole), [...good, whole])
-        for (const [key, allowed] of Object.entries(options)) {
-          const value = make()
-          await attempt(`…, { ${key}: ${label} }`, maker, allowed(value), [...good, { [key]: value }])
-        }
-      }
-    }
-    for (const what of [SharedMemory, MmapFile]) {
-      for (const id of ['', 'x', '0-0', '1-0000000000000000', '-', 'ffffffffffffffffffff-1', '1-1-1']) {
-        const handle = { kind: what.name, id, byteLength: 5 }
-        t.is(
-          codeOf(() => what.attach(handle)),
-          'ERR_REGION_CLOSED',
-          id,
-        )
-      }
-    }
-    t.log(`${calls} calls`)
-  },
-)
-
-test('open refuses each option it cannot take, and the file stays as it was', (t) => {
-  const path = fileWith(t, BYTES)
-  const open = (options: unknown) => {
-    const region: unknown = Reflect.apply(MmapFile.open, MmapFile, [path, options])
-    if (region instanceof MmapFile) region.close()
-  }
-  for (const [label, make] of VALUES) {
-    const value = make()
-    tryValue(t, `open(path, ${label})`, isOptions(OPTIONS)(value), () => open(value))
-    for (const [key, takes] of Object.entries(OPTIONS)) {
-      tryValue(t, `open(path, { ${key}: ${label} })`, takes(value), () => open({ [key]: value }))
-    }
-    for (const access of ['write', 'copy']) {
-      if (access === 'write' && isOneOf(true)(value)) continue
-      tryValue(t, `open(path, { access: '${access}', create: ${label} })`, isOneOf(undefined, false)(value), () =>
-        open({ access, create: value }),
-      )
-    }
-  }
-  t.true(readFileSync(path).equals(BYTES))
-  t.is(statSync(path).size, LENGTH)
-})
-
-test('open refuses each file it cannot take', (t) => {
-  for (const [label, make] of VALUES) {
-    const value = make()
-    const error = thrownBy(() => {
-      const region: unknown = Reflect.apply(MmapFile.open, MmapFile, [value])
-      if (region instanceof MmapFile) region.close()
-    })
-    const isPath = typeof value === 'string' || value instanceof Uint8Array
-    if (isPath && value !== '\0') {
-      t.is(error?.code, 'ENOENT', label)
-    } else if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) {
-      // A number is a descriptor, and these may be one of the test's own: a pipe, a file, or none.
-      if (error !== undefined) t.regex(String(error.code), /^(EBADF|ENODEV|EACCES|EISDIR)$/, label)
-    } else {
-      t.true(error instanceof TypeError || error instanceof RangeError, `open(${label}): ${String(error)}`)
-      t.true(TYPED.has(String(error?.code)), `open(${label}): ${String(error)}`)
-    }
   }
 })
 
@@ -632,157 +399,4 @@ test('a message says what was expected and what was given', (t) => {
     ],
   ]
   for (const [message, work] of cases) t.is(thrownBy(work)?.message, message)
-})
-
-test('what only the package makes cannot be made with new', (t) => {
-  const region = opened(t, fileWith(t, BYTES))
-  for (const [what, args] of [
-    [MmapFile, []],
-    [MmapFile, [Symbol('memmap.region'), {}]],
-    [Region, []],
-    [SharedMemory, []],
-    [SharedMemory, [Symbol('memmap.region'), {}, 'name', true]],
-    [PrivateMemory, []],
-    [PrivateMemory, [64]],
-    [Scan, []],
-    [Match, []],
-    [Match, [Symbol('memmap.match'), { spans: new Float64Array(3), bytes: new Uint8Array(0) }, 0, 0, 1, new Map()]],
-    [Cursor, []],
-    [Cursor, [{}, 0]],
-    [Cursor, [region, 0]],
-    [Cursor, [region, Number.NaN]],
-  ] as const) {
-    t.is(
-      codeOf(() => Reflect.construct(what, args)),
-      'ERR_ILLEGAL_CONSTRUCTOR',
-      what.name,
-    )
-  }
-})
-
-const number = (region: MmapFile) => ({
-  valueOf: () => {
-    region.close()
-    return 1
-  },
-})
-const options = (region: MmapFile) => ({
-  get start() {
-    region.close()
-    return 1
-  },
-})
-
-test('an option whose reading closes the region is read first, and the call then finds it closed', async (t) => {
-  const closing = (make: (region: MmapFile) => unknown) => {
-    const region = opened(t, fileWith(t, BYTES), { access: 'write' })
-    t.is(
-      codeOf(() => make(region)),
-      'ERR_REGION_CLOSED',
-    )
-    t.is(region.byteLength, 0)
-  }
-  for (const { name, good } of SEARCHES) {
-    closing((region) => call(region, name, good, options(region)))
-    closing((region) => call(region, name, good, { end: number(region) }))
-  }
-  for (const { name, good } of SEARCHES.filter((search) => search.options === background)) {
-    closing((region) => call(region, name, good, { threads: number(region) }))
-  }
-  for (const { name, good } of BACKGROUND_SEARCHES) {
-    for (const given of [
-      options,
-      (region: MmapFile) => ({ end: number(region) }),
-      (region: MmapFile) => ({ threads: number(region) }),
-    ]) {
-      const region = opened(t, fileWith(t, BYTES))
-      const promise = call(region, name, good, given(region))
-      const error: unknown = await t.throwsAsync(async () => promise)
-      t.is(error instanceof Error && Reflect.get(error, 'code'), 'ERR_REGION_CLOSED', name)
-    }
-  }
-  for (const name of ['slice', 'subarray', 'at', 'readUInt8', 'cursor'])
-    closing((region) => call(region, name, number(region)))
-  closing((region) => call(region, 'toString', 'utf8', number(region)))
-  closing((region) => call(region, 'view', Uint8Array, number(region)))
-  closing((region) => call(region, 'set', 'abc', number(region)))
-  closing((region) => call(region, 'move', 0, 1, number(region)))
-  closing((region) => call(region, 'move', number(region), 1, 1))
-  closing((region) => call(region, 'fill', 1, options(region)))
-  closing((region) => call(region, 'lines', options(region)))
-  closing((region) => call(region, 'windows', 10, options(region)))
-  closing((region) => call(region, 'flushSync', options(region)))
-  for (const { name, size, kind } of WRITERS) {
-    const value = kind === 'bigint' ? 1n : 1
-    const rest = size === undefined ? [3] : []
-    closing((region) => call(region, name, value, number(region), ...rest))
-    if (kind !== 'bigint') closing((region) => call(region, name, number(region), 0, ...rest))
-  }
-  for (const { name, size } of READERS)
-    closing((region) => call(region, name, number(region), ...(size === undefined ? [3] : [])))
-})
-
-/** A buffer whose memory has gone elsewhere. */
-function detached(): ArrayBuffer {
-  const buffer = new ArrayBuffer(8)
-  structuredClone(buffer, { transfer: [buffer] })
-  return buffer
-}
-
-test('bytes whose memory was transferred elsewhere are none, or refused with a code; nothing is written', async (t) => {
-  const region = opened(t, fileWith(t, BYTES), { access: 'write' })
-  const view = new DataView(new ArrayBuffer(8), 2)
-  structuredClone(view.buffer, { transfer: [view.buffer] })
-  for (const gone of [detached(), view]) {
-    for (const name of ['set', 'fill', 'equals', 'indexOf', 'lastIndexOf', 'includes', 'count', 'indexesOf']) {
-      t.is(
-        codeOf(() => call(region, name, gone)),
-        'ERR_INVALID_ARG_TYPE',
-        name,
-      )
-    }
-    for (const name of ['count', 'indexesOf', 'matchAll']) {
-      t.is(
-        codeOf(() => call(region, name, ['x', gone])),
-        'ERR_INVALID_ARG_TYPE',
-        name,
-      )
-    }
-  }
-  const bytes = new Uint8Array(8)
-  structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
-  t.is(region.set(bytes, 3), 0)
-  t.is(
-    codeOf(() => call(region, 'fill', bytes)),
-    'ERR_INVALID_ARG_VALUE',
-  )
-  t.false(region.equals(bytes))
-  // A needle that is gone finds as one that is empty.
-  t.is(region.indexOf(bytes), 0)
-  t.is(await region.indexOfAsync(bytes), 0)
-  t.is(await region.countAsync(bytes), region.count(''))
-  for await (const index of region.indexesOf(bytes, { start: 2, end: 3 })) t.true(index === 2 || index === 3)
-  const window = opened(t, fileWith(t, BYTES))
-  const closed = window.subarray()
-  window.close()
-  t.is(region.set(closed), 0)
-  t.true(region.equals(BYTES))
-})
-
-test('a buffer that can be resized gives the bytes it has now', (t) => {
-  const region = opened(t, fileWith(t, BYTES), { access: 'copy' })
-  const buffer: unknown = Reflect.construct(ArrayBuffer, [4, { maxByteLength: 16 }])
-  if (!(buffer instanceof ArrayBuffer)) return t.fail()
-  const [all, part] = [new Uint8Array(buffer), new Uint8Array(buffer, 2, 2)]
-  all.set(Buffer.from('ABCD'))
-  t.is(region.set(all), 4)
-  t.is(region.set(part, 4), 2)
-  t.is(region.toString('latin1', 0, 6), 'ABCDCD')
-  call(buffer, 'resize', 16)
-  t.is(region.set(all, 0), 16)
-  t.is(region.toString('latin1', 0, 6), 'ABCD\0\0')
-  call(buffer, 'resize', 1)
-  t.is(region.set(part, 0), 0)
-  t.is(region.set(all, 1), 1)
-  t.is(region.toString('latin1', 0, 4), 'AACD')
 })

@@ -121,22 +121,25 @@ for (const kind of sizables()) {
     t.true(region.equals(BYTES))
   })
 
-  test(`${kind}: a cursor past the new end reads nothing, and what it writes is refused`, (t) => {
-    if (!canShrink) return t.pass()
-    const { region } = made(t, kind, BYTES)
-    const cursor = region.cursor(LENGTH - 3)
-    region.resize(100)
-    t.is(cursor.position, LENGTH - 3)
-    t.is(cursor.read().length, 0)
-    t.is(cursor.read(5).length, 0)
-    t.is(cursor.readLine().length, 0)
-    for (const write of [() => cursor.write('x'), () => cursor.writeByte(1), () => cursor.writeUInt16LE(1)]) {
-      t.is(codeOf(write), 'ERR_OUT_OF_RANGE', write.toString())
-    }
-    t.true(region.equals(BYTES.subarray(0, 100)))
-    t.is(cursor.seek(98), 98)
-    t.true(cursor.read().equals(BYTES.subarray(98, 100)))
-  })
+  const whereShrunk = canShrink ? test : test.skip
+  whereShrunk(
+    `${kind}: a cursor past the new end reads nothing, and what it writes is refused (not on Windows)`,
+    (t) => {
+      const { region } = made(t, kind, BYTES)
+      const cursor = region.cursor(LENGTH - 3)
+      region.resize(100)
+      t.is(cursor.position, LENGTH - 3)
+      t.is(cursor.read().length, 0)
+      t.is(cursor.read(5).length, 0)
+      t.is(cursor.readLine().length, 0)
+      for (const write of [() => cursor.write('x'), () => cursor.writeByte(1), () => cursor.writeUInt16LE(1)]) {
+        t.is(codeOf(write), 'ERR_OUT_OF_RANGE', write.toString())
+      }
+      t.true(region.equals(BYTES.subarray(0, 100)))
+      t.is(cursor.seek(98), 98)
+      t.true(cursor.read().equals(BYTES.subarray(98, 100)))
+    },
+  )
 
   test(`${kind}: random lengths one after the other, with writes in between, as a plain array has them`, (t) => {
     const step = fc.record({

@@ -2,16 +2,14 @@ import test from 'ava'
 
 import { endsWell } from './helpers/life.ts'
 
-const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip
+const HOOKS = process.env['MEMMAP_TEST_HOOKS']
+const withHooks = HOOKS !== undefined && process.platform === 'linux' ? test.serial : test.serial.skip
 
-onLinux('on a host that forbids external memory everything works but windows, which are refused', async (t) => {
-  const hooks = process.env['MEMMAP_TEST_HOOKS']
-  if (hooks === undefined) {
-    t.log('skipped: no MEMMAP_TEST_HOOKS; run it by npm test')
-    t.pass()
-    return
-  }
-  await endsWell(t, 'no-external', [], {
-    env: { MEMMAP_ADDON: hooks, MEMMAP_TEST_NO_EXTERNAL: '1' },
-  })
-})
+withHooks(
+  'on a host that forbids external memory everything works but windows, which are refused (skipped without MEMMAP_TEST_HOOKS)',
+  async (t) => {
+    await endsWell(t, 'no-external', [], {
+      env: { MEMMAP_ADDON: HOOKS, MEMMAP_TEST_NO_EXTERNAL: '1' },
+    })
+  },
+)

@@ -34,7 +34,10 @@ const IN_ROOT = [
 /** npm pack of a folder: the tarball's path, and what is in it. */
 function npmPack(folder) {
   const options = { cwd: folder, encoding: 'utf8', shell: process.platform === 'win32' }
-  const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--pack-destination', PACK], options))
+  // A list of one, or since npm 12 an object of one.
+  const [packed] = Object.values(
+    JSON.parse(execFileSync('npm', ['pack', '--json', '--pack-destination', PACK], options)),
+  )
   return { path: join(PACK, packed.filename), size: packed.size, files: packed.files }
 }
 
@@ -65,11 +68,21 @@ function checkGlibc(addon) {
   if (Math.max(...minors) > 17) fail(`${addon} needs glibc 2.${Math.max(...minors)}; at most 2.17 is allowed`)
 }
 
+/** Writes into a staged manifest which repository the package is made from. */
+function nameRepository(repository, folder) {
+  const path = join(folder, 'package.json')
+  const manifest = JSON.parse(readFileSync(path, 'utf8'))
+  manifest.repository = { type: 'git', url: `git+${repository}.git` }
+  writeFileSync(path, JSON.stringify(manifest, null, 2))
+}
+
 /**
  * Packs the root and some platforms, of which `addons` names the binaries, and checks what is in the tarballs.
  * Returns their paths. Where the binaries are not those to publish, `anyGlibc` is content with one that needs a newer glibc.
+ * `repository` is the URL of the one that is released: npm takes no provenance of a package that names another, or none,
+ * and links of the README lead there.
  */
-export function pack(addons, { anyGlibc = false } = {}) {
+export function pack(addons, { anyGlibc = false, repository } = {}) {
   rmSync(PACK, { recursive: true, force: true })
   mkdirSync(join(STAGE, 'artifacts'), { recursive: true })
   for (const part of ['dist', 'native/binding.js', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
@@ -86,7 +99,13 @@ export function pack(addons, { anyGlibc = false } = {}) {
     if (platform.endsWith('-gnu') && !anyGlibc) checkGlibc(addon)
   }
   npx('@napi-rs/cli', ['artifacts', '--cwd', STAGE, '--output-dir', 'artifacts', '--npm-dir', 'npm'], { stdio: 'pipe' })
-  npx('@napi-rs/cli', ['pre-publish', '--cwd', STAGE, '--npm-dir', 'npm', '--skip-optional-publish'], { stdio: 'pipe' })
+  // It publishes nothing, here or elsewhere: that is the release's business.
+  const nothing = ['--skip-optional-publish', '--no-gh-release']
+  npx('@napi-rs/cli', ['pre-publish', '--cwd', STAGE, '--npm-dir', 'npm', ...nothing], { stdio: 'pipe' })
+  if (repository !== undefined) {
+    for (const folder of [STAGE, ...Object.keys(addons).map((platform) => join(STAGE, 'npm', platform))])
+      nameRepository(repository, folder)
+  }
   const root = npmPack(STAGE)
   checkRoot(root)
   console.log(`memmap: ${root.files.length} files, ${root.size} bytes packed`)

@@ -32,7 +32,8 @@ export function run(command, args, { quiet = false, ...options } = {}) {
   const { status, error } = spawnSync(command, args, {
     cwd: ROOT,
     stdio: 'inherit',
-    shell: process.platform === 'win32',
+    // There npm is no program, but a script; a shell takes a path with a blank for two words.
+    shell: process.platform === 'win32' && ['npm', 'npx'].includes(command),
     ...options,
   })
   if (error !== undefined) fail(`cannot run ${command}: ${error.message}`)
@@ -113,7 +114,8 @@ export function rustFlags() {
   return { RUSTFLAGS: flags }
 }
 
-const isMusl = () => process.platform === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined
+export const isMusl = () =>
+  process.platform === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined
 
 /** Name of the addon for this platform, as the generated loader looks for it. */
 function addonName() {

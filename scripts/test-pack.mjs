@@ -2,7 +2,7 @@
 // README's examples there on every runtime that can be had. Ends with a table.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { crossBuild, crossTools, ELSEWHERE, hasPart } from './cross.mjs'
@@ -18,6 +18,9 @@ const TIMEOUT = 10 * 60_000
 
 if (process.platform !== 'linux' || process.arch !== 'x64') fail('test:pack runs on Linux x64')
 const cross = crossTools()
+
+/** As a release has one. */
+const REPOSITORY = 'https://git.example/memmap/memmap'
 
 const notPossible = []
 const table = []
@@ -59,6 +62,10 @@ function makeApp(platform, tarballs) {
     ...libc,
   ]
   run('npm', ['install', ...flags, tarballs.root, tarballs[platform]], { cwd: app })
+  for (const name of ['memmap', `@memmap/binding-${platform}`]) {
+    const { repository } = JSON.parse(readFileSync(join(app, 'node_modules', name, 'package.json'), 'utf8'))
+    if (repository?.url !== `git+${REPOSITORY}.git`) fail(`${name} names the repository ${JSON.stringify(repository)}`)
+  }
   const examples = writeSnippets('README.md', app)
   copyFileSync(join(ROOT, 'scripts', 'smoke.mjs'), join(app, 'smoke.mjs'))
   return { app, examples }
@@ -162,7 +169,7 @@ function checkShape(tarball) {
 }
 
 build()
-const tarballs = pack(buildAddons(), { anyGlibc: cross === undefined })
+const tarballs = pack(buildAddons(), { anyGlibc: cross === undefined, repository: REPOSITORY })
 checkWithoutBinary(tarballs)
 const here = makeApp('linux-x64-gnu', tarballs)
 tryTypeScript(here)
@@ -178,6 +185,12 @@ for (const [platform, { nodes }] of Object.entries(ELSEWHERE)) {
   const app = makeApp(platform, tarballs)
   for (const [name, target] of Object.entries(nodes)) tryRuntime(name, [join(cross, 'cross'), 'node', target], app)
 }
+
+for (const platform of Object.keys(PLATFORMS)) {
+  if (tarballs[platform] === undefined && ELSEWHERE[platform] === undefined)
+    notPossible.push(`${platform}: no compiler for it here that links, and nothing to run it`)
+}
+notPossible.push('Electron: its package downloads it from elsewhere than npm')
 
 console.log()
 const columns = ['runtime', 'ESM', 'require', 'smoke', 'CLI']
