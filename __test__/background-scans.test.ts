@@ -23,7 +23,7 @@ import {
   threadsGone,
   underWay,
 } from './helpers/background.ts'
-import { codeOf, fileWith, opened, regionWith } from './helpers/files.ts'
+import { codeOf, fileWith, HAS_READ_WINDOWS, opened, regionWith, WINDOWED } from './helpers/files.ts'
 import { holdsLater, Random } from './helpers/random.ts'
 import { isLinux, isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
@@ -112,7 +112,7 @@ for (const [name, make] of scans) {
   test(`${name}: for await gives what for gives, and is at the same positions`, async (t) => {
     const random = new Random(t)
     const data = letters(random)
-    const region = regionWith(t, data)
+    const region = regionWith(t, data, { access: WINDOWED })
     const ranges = [{}, { start: random.integer(0, 70_000), end: -random.integer(0, 40_000) }, { start: 9, end: 8 }]
     for (const range of ranges) {
       const [here, behind] = [make(region, range), make(region, range)]
@@ -124,13 +124,13 @@ for (const [name, make] of scans) {
       t.deepEqual(behind.next(), { done: true, value: undefined })
       t.deepEqual(await behind[Symbol.asyncIterator]().next(), { done: true, value: undefined })
     }
-    const empty = make(regionWith(t, ''))
-    t.deepEqual(await seenBehind(empty), seenHere(make(regionWith(t, ''))))
+    const empty = make(regionWith(t, '', { access: WINDOWED }))
+    t.deepEqual(await seenBehind(empty), seenHere(make(regionWith(t, '', { access: WINDOWED }))))
   })
 
   test(`${name}: after a break it goes on, here or in the background, as often as one likes`, async (t) => {
     const random = new Random(t)
-    const region = regionWith(t, letters(random))
+    const region = regionWith(t, letters(random), { access: WINDOWED })
     const expected = seenHere(make(region))
     const scan = make(region)
     const seen: Seen[] = []
@@ -151,7 +151,7 @@ for (const [name, make] of scans) {
   })
 
   test(`${name}: calls of next that do not wait for each other give the items in their order`, async (t) => {
-    const region = regionWith(t, letters(new Random(t)))
+    const region = regionWith(t, letters(new Random(t)), { access: WINDOWED })
     const expected = Array.from(make(region), shown)
     const iterator = make(region)[Symbol.asyncIterator]()
     const results = await Promise.all(Array.from({ length: expected.length + 3 }, () => iterator.next()))
@@ -165,7 +165,7 @@ for (const [name, make] of scans) {
 
   test(`${name}: each item is given once, however next and several passes are mixed`, async (t) => {
     const random = new Random(t)
-    const region = regionWith(t, letters(random))
+    const region = regionWith(t, letters(random), { access: WINDOWED })
     const expected = Array.from(make(region), shown)
     const scan = make(region)
     const passes = [scan[Symbol.asyncIterator](), scan[Symbol.asyncIterator]()]
@@ -193,7 +193,7 @@ for (const [name, make] of scans) {
   })
 
   test(`${name}: return before anything, and again after the end, is the end`, async (t) => {
-    const region = regionWith(t, letters(new Random(t), 5000))
+    const region = regionWith(t, letters(new Random(t), 5000), { access: WINDOWED })
     const expected = seenHere(make(region))
     const scan = make(region)
     const never = scan[Symbol.asyncIterator]()
@@ -206,7 +206,7 @@ for (const [name, make] of scans) {
   })
 
   test(`${name}: pipeline and Readable.from take a scan`, async (t) => {
-    const region = regionWith(t, letters(new Random(t)))
+    const region = regionWith(t, letters(new Random(t)), { access: WINDOWED })
     const items = Array.from(make(region), shown)
     const seen: string[] = []
     const sink = new Writable({
@@ -229,14 +229,14 @@ for (const [name, make] of scans) {
   })
 
   test(`${name}: progress grows to its end`, async (t) => {
-    const region = regionWith(t, letters(new Random(t)))
+    const region = regionWith(t, letters(new Random(t)), { access: WINDOWED })
     const reports = new Reports()
     await seenBehind(make(region, { start: 10, end: -10, onProgress: reports.listen }))
     t.deepEqual(reports.faults(region.byteLength - 20), [])
   })
 
   test(`${name}: what a report throws comes out of the loop, and the scan goes on behind it`, async (t) => {
-    const region = regionWith(t, letters(new Random(t), 5000))
+    const region = regionWith(t, letters(new Random(t), 5000), { access: WINDOWED })
     const expected = seenHere(make(region))
     const reason = new Error('on purpose')
     const scan = make(region, {
@@ -255,7 +255,7 @@ for (const [name, make] of scans) {
   })
 
   test(`${name}: a signal that is aborted in the midst ends the loop with its reason, and nobody listens then`, async (t) => {
-    const region = regionWith(t, letters(new Random(t)))
+    const region = regionWith(t, letters(new Random(t)), { access: WINDOWED })
     const controller = new AbortController()
     const { signal } = controller
     const reason = new Error('enough')
@@ -274,7 +274,7 @@ for (const [name, make] of scans) {
   })
 
   test(`${name}: nobody listens to a signal after the end, after a break, and where a scan is just left`, async (t) => {
-    const region = regionWith(t, letters(new Random(t)))
+    const region = regionWith(t, letters(new Random(t)), { access: WINDOWED })
     const { signal } = new AbortController()
     await seenBehind(make(region, { signal }))
     t.is(listening(signal), 0)
@@ -287,7 +287,7 @@ for (const [name, make] of scans) {
   })
 
   test(`${name}: closing the region in the midst is ERR_REGION_CLOSED at the next step; copies live on`, async (t) => {
-    const region = regionWith(t, letters(new Random(t)))
+    const region = regionWith(t, letters(new Random(t)), { access: WINDOWED })
     const scan = make(region)
     const steps: unknown[] = []
     const failure = await reasonOf(
@@ -312,7 +312,7 @@ for (const [name, make] of scans) {
 
   test(`${name}: closing the region while a step is under way rejects it`, async (t) => {
     for (let round = 0; round < 10; round++) {
-      const region = regionWith(t, letters(new Random(t), 5000))
+      const region = regionWith(t, letters(new Random(t), 5000), { access: WINDOWED })
       const iterator = make(region)[Symbol.asyncIterator]()
       const steps = [iterator.next(), iterator.next()]
       const outcomes = Promise.allSettled(steps)
@@ -333,7 +333,8 @@ for (const [name, make] of scans) {
     const region = opened(t, path, { access: 'write' })
     const expected = Array.from(make(region), shown)
     const changes = [
-      () => region.protect('read'),
+      // Which takes the windows away where regions for reading have none.
+      ...(HAS_READ_WINDOWS ? [() => region.protect('read')] : []),
       () => region.protect('write'),
       () => void region.resize(data.length + 5000),
       () => {
@@ -363,7 +364,7 @@ for (const [name, make] of scans) {
   onPosix(`${name}: where a refresh made the region shorter, the scan ends there`, async (t) => {
     const data = letters(new Random(t))
     const path = fileWith(t, data)
-    const region = opened(t, path)
+    const region = opened(t, path, { access: WINDOWED })
     const expected = Array.from(make(region), shown)
     const scan = make(region)
     let items = 0
@@ -383,7 +384,7 @@ for (const [name, make] of scans) {
 test('random scans, steps and breaks: what a plain pass gives', async (t) => {
   const random = new Random(t)
   const data = letters(random, 200_000)
-  const region = regionWith(t, data)
+  const region = regionWith(t, data, { access: WINDOWED })
   await holdsLater(
     t,
     fc.asyncProperty(
@@ -415,7 +416,7 @@ const ENDLESS_SCANS: Record<string, (region: Region, options?: Options & Lines) 
 
 for (const [name, make] of Object.entries(ENDLESS_SCANS)) {
   onLinux(`${name}: return ends a step that is under way, whose promise says so, and its thread`, async (t) => {
-    const region = opened(t, sparseFile(t, ENDLESS))
+    const region = opened(t, sparseFile(t, ENDLESS), { access: WINDOWED })
     const { signal } = new AbortController()
     const scan = make(region, { signal })
     const iterator = scan[Symbol.asyncIterator]()
@@ -438,7 +439,7 @@ for (const [name, make] of Object.entries(ENDLESS_SCANS)) {
   onLinux(
     `${name}: a signal, and the closing of the region, end a step that is under way, and its thread`,
     async (t) => {
-      const region = opened(t, sparseFile(t, ENDLESS))
+      const region = opened(t, sparseFile(t, ENDLESS), { access: WINDOWED })
       const controller = new AbortController()
       const reason = new Error('enough')
       const pending = make(region, { signal: controller.signal })[Symbol.asyncIterator]().next()
@@ -456,7 +457,7 @@ for (const [name, make] of Object.entries(ENDLESS_SCANS)) {
   )
 
   onLinux(`${name}: a stream that is destroyed ends the work`, async (t) => {
-    const region = opened(t, sparseFile(t, ENDLESS))
+    const region = opened(t, sparseFile(t, ENDLESS), { access: WINDOWED })
     const stream = Readable.from(make(region))
     stream.on('data', () => {})
     await underWay()
@@ -483,7 +484,7 @@ for (const [name, make] of Object.entries(ENDLESS_SCANS)) {
 }
 
 onLinux('what a report throws while a step is under way ends it', async (t) => {
-  const region = opened(t, sparseFile(t, ENDLESS))
+  const region = opened(t, sparseFile(t, ENDLESS), { access: WINDOWED })
   const reason = new Error('on purpose')
   const onProgress = (): void => {
     throw reason
@@ -496,7 +497,9 @@ onLinux('what a report throws while a step is under way ends it', async (t) => {
 
 test.serial('progress of a long scan only ever grows, and is told ten times in a second at most', async (t) => {
   const size = GIB
-  const region = opened(t, sparseFile(t, size, { 5: '\n', [size / 2]: 'needle', [size - 9]: '\nneedle' }))
+  const region = opened(t, sparseFile(t, size, { 5: '\n', [size / 2]: 'needle', [size - 9]: '\nneedle' }), {
+    access: WINDOWED,
+  })
   for (const [name, make] of Object.entries(ENDLESS_SCANS)) {
     const reports = new Reports()
     // A line of a quarter of a gigabyte is long enough.
@@ -508,7 +511,7 @@ test.serial('progress of a long scan only ever grows, and is told ten times in a
 })
 
 test.serial('the event loop goes on turning during scans of a gigabyte', async (t) => {
-  const region = opened(t, sparseFile(t, GIB))
+  const region = opened(t, sparseFile(t, GIB), { access: WINDOWED })
   for (const [name, make] of Object.entries(ENDLESS_SCANS)) {
     if (name.startsWith('lines')) continue
     let [last, worst, ticks] = [performance.now(), 0, 0]
@@ -531,7 +534,7 @@ test.serial('the event loop goes on turning during scans of a gigabyte', async (
 test('lines piped into a file are the lines of the file', async (t) => {
   const data = letters(new Random(t), MIB)
   const [from, to] = [fileWith(t, data), tmpFile(t)]
-  const region = opened(t, from)
+  const region = opened(t, from, { access: WINDOWED })
   await pipeline(
     region.lines(),
     async function* (lines: AsyncIterable<Buffer>) {

@@ -6,7 +6,7 @@ import type { MmapFile } from 'memmap'
 
 import { BYTES } from './helpers/bad-calls.ts'
 import { background, BACKGROUND_SEARCHES, SEARCHES } from './helpers/bad-searches.ts'
-import { codeOf, fileWith, opened } from './helpers/files.ts'
+import { codeOf, fileWith, opened, WINDOWED } from './helpers/files.ts'
 import { call, READERS, WRITERS } from './helpers/scalars.ts'
 
 const number = (region: MmapFile) => ({
@@ -111,7 +111,7 @@ test('bytes whose memory was transferred elsewhere are none, or refused with a c
   t.is(await region.indexOfAsync(bytes), 0)
   t.is(await region.countAsync(bytes), region.count(''))
   for await (const index of region.indexesOf(bytes, { start: 2, end: 3 })) t.true(index === 2 || index === 3)
-  const window = opened(t, fileWith(t, BYTES))
+  const window = opened(t, fileWith(t, BYTES), { access: WINDOWED })
   const closed = window.subarray()
   window.close()
   t.is(region.set(closed), 0)

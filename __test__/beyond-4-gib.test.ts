@@ -6,7 +6,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import type { Scan } from 'memmap'
 
-import { codeOf, opened, thrownBy } from './helpers/files.ts'
+import { codeOf, opened, thrownBy, WINDOWED } from './helpers/files.ts'
 import { call, limits, READERS, same, WRITERS } from './helpers/scalars.ts'
 import { isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
@@ -79,7 +79,7 @@ async function collected<T>(scan: Scan<T>): Promise<[item: T, position: number][
 
 for (const at of CORNERS) {
   test.serial(`every form in the background, expressions and many needles find what lies at ${at}`, async (t) => {
-    const region = opened(t, sparse(t, [at]))
+    const region = opened(t, sparse(t, [at]), { access: WINDOWED })
     const whole = at === 4 * GIB
     // One of them all from the start; the others from just before it, and over the border of 4 GiB where that is near.
     const range = whole ? { end: at + 70_000 } : { start: at - 70_000, end: at + 70_000 }
@@ -160,7 +160,7 @@ test.serial('lines beyond 4 GiB, forwards and backwards, here and in the backgro
 
 test.serial('slices, windows and text from beyond 4 GiB', (t) => {
   const path = sparse(t)
-  const region = opened(t, path)
+  const region = opened(t, path, { access: WINDOWED })
   for (const at of PLACES) {
     t.is(region.toString('latin1', at, at + 6), NEEDLE)
     t.is(region.slice(at - SIZE, at - SIZE + 5).toString(), 'needl')
@@ -193,7 +193,7 @@ test.serial('slices, windows and text from beyond 4 GiB', (t) => {
 })
 
 test.serial('windows longer than 2 GiB lie where they should, up to what this Node can', (t) => {
-  const region = opened(t, sparse(t))
+  const region = opened(t, sparse(t), { access: WINDOWED })
   const long = region.subarray(2 * GIB - 5000, 4 * GIB + 16)
   t.is(long.length, 2 * GIB + 5016)
   t.is(long.toString('latin1', 2 * GIB + 5000 - 9, 2 * GIB + 5000 - 3), NEEDLE)
@@ -211,7 +211,7 @@ test.serial('windows longer than 2 GiB lie where they should, up to what this No
 
 test.serial('every window that crosses a multiple of 2 GiB shows the bytes that lie there', (t) => {
   const path = sparse(t, [2 * GIB - 3, 4 * GIB - 3])
-  const region = opened(t, path)
+  const region = opened(t, path, { access: WINDOWED })
   for (const seam of [2 * GIB, 4 * GIB]) {
     for (const before of [3, 4, 4096, 100_000, 2 ** 31 - 10]) {
       const window = region.subarray(seam - before, seam + 3)
@@ -331,7 +331,7 @@ test.serial('lines beyond 4 GiB', (t) => {
 test.serial('a map may begin and end anywhere beyond 4 GiB', (t) => {
   const path = sparse(t)
   for (const at of PLACES) {
-    const region = opened(t, path, { offset: at - 3, length: 9 })
+    const region = opened(t, path, { access: WINDOWED, offset: at - 3, length: 9 })
     t.is(region.offset, at - 3)
     t.is(region.toString('latin1', 3), NEEDLE)
     t.is(region.indexOf('need'), 3)

@@ -7,7 +7,7 @@ import test from 'ava'
 import { MmapFile, mappings } from 'memmap'
 import type { MappingInfo } from 'memmap'
 
-import { fileWith, thrownBy } from './helpers/files.ts'
+import { fileWith, thrownBy, WINDOWED } from './helpers/files.ts'
 
 /** Mappings of one file. */
 const of = (path: string): MappingInfo[] => mappings().filter((mapping) => mapping.path === path)
@@ -72,7 +72,7 @@ test.serial(
   'a region that is closed while a window onto it lives is listed as closed until that is collected',
   async (t) => {
     const path = fileWith(t, Buffer.alloc(8192))
-    const region = MmapFile.open(path)
+    const region = MmapFile.open(path, { access: WINDOWED })
     let window: Buffer | undefined = region.subarray()
     region.close()
     t.is(window.length, 0)
@@ -87,7 +87,7 @@ test.serial(
 
 test.serial('a region that was forgotten goes when it is collected, not while a window onto it lives', async (t) => {
   const path = fileWith(t, 'content')
-  const windowOf = () => MmapFile.open(path).subarray()
+  const windowOf = () => MmapFile.open(path, { access: WINDOWED }).subarray()
   let window: Buffer | undefined = windowOf()
   t.is(of(path).length, 1)
   for (let round = 0; round < 5; round++) {

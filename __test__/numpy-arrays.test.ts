@@ -9,7 +9,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import type { MmapFile } from 'memmap'
 
-import { codeOf, fileWith, opened, thrownBy } from './helpers/files.ts'
+import { codeOf, fileWith, opened, thrownBy, WINDOWED } from './helpers/files.ts'
 import { GUIDES, TestedTable } from './helpers/guide.ts'
 import { hasNumpy, numpy } from './helpers/numpy.ts'
 import { isLinux, ROOT } from './helpers/system.ts'
@@ -48,7 +48,7 @@ function headerOf(file: MmapFile): Header {
 function saved(t: ExecutionContext, expression: string): MmapFile {
   const folder = tmpFolder(t)
   numpy(folder, `np.save('a.npy', ${expression})`)
-  return opened(t, join(folder, 'a.npy'))
+  return opened(t, join(folder, 'a.npy'), { access: WINDOWED })
 }
 
 /** What a view of the elements shows. */
@@ -84,7 +84,7 @@ withNumpy(`what the guide's first program writes, numpy reads and changes as its
   const [reading = ''] = programs('python')
   runs(folder, writing)
   t.is(numpy(folder, reading), '(3, 4) float64 5.5')
-  const file = opened(t, join(folder, 'matrix.npy'))
+  const file = opened(t, join(folder, 'matrix.npy'), { access: WINDOWED })
   t.deepEqual([...elements(file, Float64Array)], [42, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5])
 })
 
@@ -265,7 +265,7 @@ function shows(t: ExecutionContext, cases: readonly Case[]): void {
     cases.map(([dtype, python], at) => `np.save('${at}.npy', np.array(${python}, dtype='${dtype}'))`).join('\n'),
   )
   for (const [at, [dtype, , type, ours]] of cases.entries()) {
-    const file = opened(t, join(folder, `${at}.npy`))
+    const file = opened(t, join(folder, `${at}.npy`), { access: WINDOWED })
     t.is(headerOf(file).descr, dtype)
     t.deepEqual([...elements(file, type)], ours, dtype)
   }

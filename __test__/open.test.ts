@@ -24,7 +24,7 @@ import test from 'ava'
 import { MmapFile } from 'memmap'
 import type { Access } from 'memmap'
 
-import { codeOf, fileWith, opened, regionWith, thrownBy } from './helpers/files.ts'
+import { codeOf, fileWith, HAS_READ_WINDOWS, opened, regionWith, thrownBy, WINDOWED } from './helpers/files.ts'
 import { Random } from './helpers/random.ts'
 import { hasByteNames, isLinux, isPosix } from './helpers/system.ts'
 import { tmpFile, tmpFolder } from './helpers/tmp.ts'
@@ -226,7 +226,7 @@ test('any part of the file can be mapped, from any byte on', (t) => {
     const said = `${access} ${offset} ${length}`
     t.true(region.equals(data.subarray(offset, length === undefined ? undefined : offset + length)), said)
     if (region.byteLength > 0) {
-      t.is(region.subarray()[0], data[offset], said)
+      if (access !== 'read' || HAS_READ_WINDOWS) t.is(region.subarray()[0], data[offset], said)
       t.is(region.at(-1), data[offset + region.byteLength - 1], said)
       t.is(region.readUInt8(0), data.readUInt8(offset), said)
     }
@@ -411,7 +411,7 @@ test('keepOpen: false keeps no descriptor: reading and writing work, what needs 
     t.false(region.replaced)
     await region.flush()
     region.flushSync()
-    t.is(region.subarray(1, 3).toString(), 'on')
+    if (access !== 'read' || HAS_READ_WINDOWS) t.is(region.subarray(1, 3).toString(), 'on')
     region.close()
   }
   const region = opened(t, path, { access: 'write', keepOpen: false })
@@ -422,7 +422,7 @@ test('keepOpen: false keeps no descriptor: reading and writing work, what needs 
 
 onPosix('a descriptor is kept until the region is closed, and let go by then', (t) => {
   const path = fileWith(t, 'content')
-  const regions = Array.from({ length: 10 }, () => opened(t, path))
+  const regions = Array.from({ length: 10 }, () => opened(t, path, { access: WINDOWED }))
   t.is(descriptorsOf(path), 10)
   for (const region of regions) region.subarray()
   for (const region of regions) region.close()

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 
 import { limits, MmapFile, PrivateMemory, SharedMemory } from 'memmap'
 
-import { codeOf, fileWith, opened } from './helpers/files.ts'
+import { codeOf, fileWith, opened, WINDOWED } from './helpers/files.ts'
 import { TestedTable } from './helpers/guide.ts'
 import { pattern } from './helpers/kinds.ts'
 import { lockProgram, Talker } from './helpers/lockers.ts'
@@ -88,7 +88,7 @@ java.row('more than Integer.MAX_VALUE bytes', 'one region, and a window that lie
   const [fd, at] = [openSync(path, 'w'), 2 ** 31 - 4]
   writeSync(fd, 'straddle', at)
   closeSync(fd)
-  const region = opened(t, path)
+  const region = opened(t, path, { access: WINDOWED })
   t.is(region.byteLength, 2 ** 31 + 4)
   t.is(region.subarray(at).toString(), 'straddle')
   t.is(region.lastIndexOf('straddle'), at)
@@ -253,7 +253,7 @@ dotnet.row(
 )
 
 dotnet.row('SafeMemoryMappedViewHandle, Dispose', 'once, and nothing works afterwards', (t) => {
-  const region = opened(t, fileWith(t, 'content'))
+  const region = opened(t, fileWith(t, 'content'), { access: WINDOWED })
   const window = region.subarray()
   region[Symbol.dispose]()
   region[Symbol.dispose]()

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 
-import { fileWith, opened } from './helpers/files.ts'
+import { fileWith, HAS_READ_WINDOWS, opened } from './helpers/files.ts'
 import { Random } from './helpers/random.ts'
 import { hasPython, isLinux } from './helpers/system.ts'
 
@@ -94,7 +94,7 @@ withPython(
     const python = new Python(t, path)
     opened(t, path, { access: 'copy' }).fill('X')
     const read = opened(t, path)
-    read.subarray(0, 1).fill('X')
+    if (HAS_READ_WINDOWS) read.subarray(0, 1).fill('X')
     t.is(await python.run('m[:]'), "b'content'")
     t.is(await python.run("m[1:3] = b'__'"), 'done')
     t.is(read.toString().slice(3), 'tent')

@@ -6,7 +6,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import type { MmapFile, Range } from 'memmap'
 
-import { codeOf, fileWith, opened, regionWith } from './helpers/files.ts'
+import { codeOf, fileWith, opened, regionWith, WINDOWED } from './helpers/files.ts'
 import { Random } from './helpers/random.ts'
 import { hasPython } from './helpers/system.ts'
 
@@ -208,7 +208,7 @@ test('a number is looked for as a byte, 0 and 255 among them', (t) => {
 
 test('views of wider elements, parts of buffers and shared memory are looked for as their bytes', (t) => {
   const data = Buffer.from('0123456789abcdef0123')
-  const region = regionWith(t, data)
+  const region = regionWith(t, data, { access: WINDOWED })
   const words = Uint16Array.of(0x3332, 0x3534)
   const shared = new SharedArrayBuffer(3)
   Buffer.from(shared).write('def')

@@ -9,8 +9,8 @@ import { SharedMemory } from 'memmap'
 
 import { ending, runChild, WELL } from './helpers/child.ts'
 import { codeOf, fileWith, thrownBy } from './helpers/files.ts'
-import { kept, program, runWithDescriptors } from './helpers/shared.ts'
-import { isLinux, isPosix } from './helpers/system.ts'
+import { kept, program, runWithDescriptors, shownLength } from './helpers/shared.ts'
+import { isLinux, isMac, isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
 
 const onPosix = isPosix ? test : test.skip
@@ -90,7 +90,7 @@ onPosix('a child has it behind the descriptor it was given, and both see what th
   t.deepEqual(ending(child), WELL)
   const facts: unknown = JSON.parse(child.stdout)
   const tries = isLinux ? ['EPERM', 'EPERM', 'EPERM'] : Reflect.get(Object(facts), 'tries')
-  t.deepEqual(facts, { read: 'hello', tries, byteLength: 12_345, created: false, own: true })
+  t.deepEqual(facts, { read: 'hello', tries, byteLength: shownLength(12_345), created: false, own: true })
   t.is(memory.toString('utf8', 0, 5), 'child')
 })
 
@@ -115,7 +115,7 @@ onPosix('fromFd keeps a descriptor of its own, and closes only that', (t) => {
   other.set('x')
   const own = descriptor(other)
   other.close()
-  t.is(fstatSync(given).size, 4096)
+  t.is(fstatSync(given).size, shownLength(4096))
   t.is(
     codeOf(() => fstatSync(own)),
     'EBADF',
@@ -135,9 +135,11 @@ onPosix('fromFd of what is no memory is told apart', (t) => {
   )
   t.regex(thrownBy(() => SharedMemory.fromFd(fd))?.message ?? '', /read/)
   t.is(kept(t, SharedMemory.fromFd(fd, { access: 'read' })).toString(), 'of a file')
-  const copy = kept(t, SharedMemory.fromFd(fd, { access: 'copy' }))
-  copy.set('my')
-  t.is(readFileSync(path, 'utf8'), 'of a file')
+  if (!isMac) {
+    const copy = kept(t, SharedMemory.fromFd(fd, { access: 'copy' }))
+    copy.set('my')
+    t.is(readFileSync(path, 'utf8'), 'of a file')
+  }
   closeSync(fd)
   t.is(
     codeOf(() => SharedMemory.fromFd(fd)),

@@ -4,7 +4,7 @@ import test from 'ava'
 
 import { ending, runChild, WELL } from './helpers/child.ts'
 import { Random } from './helpers/random.ts'
-import { isPosix } from './helpers/system.ts'
+import { isMac, isPosix } from './helpers/system.ts'
 import { tmpFolder } from './helpers/tmp.ts'
 import { trials } from './helpers/trials.ts'
 
@@ -12,7 +12,8 @@ import { trials } from './helpers/trials.ts'
 const onPosix = isPosix ? test : test.skip
 const SEQUENCES = trials(500, 30_000)
 
-for (const access of ['read', 'write', 'copy']) {
+// On macOS a region for reading has no windows, and a copy is a snapshot.
+for (const access of isMac ? ['write'] : ['read', 'write', 'copy']) {
   onPosix(
     `a file changes under its map as a model says: '${access}', ${SEQUENCES} sequences (not on Windows)`,
     async (t) => {

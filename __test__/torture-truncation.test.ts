@@ -3,7 +3,7 @@
 import test from 'ava'
 
 import { ending, runChild, WELL } from './helpers/child.ts'
-import { isPosix } from './helpers/system.ts'
+import { isMac, isPosix } from './helpers/system.ts'
 import { tmpFile } from './helpers/tmp.ts'
 import { isTorture } from './helpers/trials.ts'
 
@@ -12,7 +12,8 @@ const onPosix = isPosix ? test : test.skip
 // In `npm test` every 97th, and all within 2 bytes of a page's border.
 const sizes = isTorture ? 'all' : 'some'
 
-for (const access of ['read', 'write', 'copy']) {
+// On macOS a region for reading has no windows, and a copy is a snapshot.
+for (const access of isMac ? ['write'] : ['read', 'write', 'copy']) {
   onPosix(`cut off at ${sizes} of the sizes from 0 to 12,288: '${access}' (not on Windows)`, async (t) => {
     const child = await runChild('torture/truncation.mjs', [tmpFile(t), access, sizes], { timeout: 1_800_000 })
     t.deepEqual(ending(child), WELL)

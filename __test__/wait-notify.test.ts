@@ -219,14 +219,14 @@ onPosix('a page that has vanished is an error of the wait', async (t) => {
     const forms = [
       (region: Region) => codeOf(() => region.wait(16_384, 0, { timeout: 200 })),
       (region: Region) => outcome(region.waitAsync(16_384, 0, { timeout: 200 })),
-      (region: Region) => codeOf(() => region.notify(16_384)),
+      // Calling touches nothing where the system only looks up the page.
+      ...(isLinux ? [(region: Region) => codeOf(() => region.notify(16_384))] : []),
     ]
     const regions = forms.map(() => opened(t, path, { access }))
     truncateSync(path, 100)
     for (const [at, form] of forms.entries()) {
       const region = regions[at]
       if (region === undefined) return t.fail()
-      // Calling touches nothing where the system only looks up the page.
       t.is(await form(region), 'ERR_REGION_FAULTED', `${access} ${at}`)
     }
   }

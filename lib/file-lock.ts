@@ -34,7 +34,10 @@ export interface LockOptions {
   start?: number | undefined
   /** The byte behind the last; default `Infinity`: the end of the file and all that may come. */
   end?: number | undefined
-  /** `'range'`: as `lockf` and Java's `FileChannel.lock`. `'file'`: the file as such, as `flock(1)`. Default `'range'`. */
+  /**
+   * `'range'`: as `lockf` and Java's `FileChannel.lock`. `'file'`: the file as such, as `flock(1)`. Default `'range'`. The two
+   * do not see each other; on macOS, where the system has one list of both, a lock of the file excludes those of its ranges.
+   */
   kind?: 'range' | 'file' | undefined
   /** Make the file if it is not there; with a path only. Default false. */
   create?: boolean | undefined

@@ -2,8 +2,8 @@
 
 import { writeFileSync } from 'node:fs'
 
-import { MmapFile } from 'memmap'
-import type { OpenOptions } from 'memmap'
+import { capabilities, MmapFile } from 'memmap'
+import type { Access, OpenOptions } from 'memmap'
 
 import { tmpFile } from './tmp.ts'
 
@@ -11,6 +11,11 @@ import { tmpFile } from './tmp.ts'
 interface WithTeardown {
   teardown(fn: () => void): void
 }
+
+/** Whether regions that are opened for reading have windows: not on macOS. */
+export const HAS_READ_WINDOWS = capabilities()['windowsOfReadRegions'] !== 'absent'
+/** The access of a region whose windows are wanted, whatever it is opened for. */
+export const WINDOWED: Access = HAS_READ_WINDOWS ? 'read' : 'write'
 
 /** A new file with these bytes; its path. */
 export function fileWith(t: WithTeardown, bytes: string | Uint8Array, name?: string): string {

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { capabilities, MmapFile, PrivateMemory, SharedMemory } from 'memmap'
 import type { Protection, Region } from 'memmap'
 
-import { isPosix } from './system.ts'
+import { isMac, isPosix } from './system.ts'
 import { tmpFile } from './tmp.ts'
 
 /** The part of ava's `t` that is needed here. */
@@ -93,7 +93,9 @@ export const sizables = (): Sizable[] =>
 /** What its pages may be given: Windows lets only memory be executed that was made for it, as private memory is. */
 export const protectionsOf = (kind: Kind): Protection[] =>
   (['none', 'read', 'write', 'execute'] as const).filter(
-    (protection) => protection !== 'execute' || isPosix || kind === 'private memory',
+    // Windows maps for executing only what was made for it, and macOS no shared memory.
+    (protection) =>
+      protection !== 'execute' || kind === 'private memory' || (isPosix && !(isMac && kind.endsWith('memory'))),
   )
 
 /** A region of a kind; closed when the test ends. */

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 
-import { SharedMemory } from 'memmap'
+import { capabilities, limits, SharedMemory } from 'memmap'
 import type { Region } from 'memmap'
 
 import type { ChildResult } from './child.ts'
@@ -12,6 +12,12 @@ import type { ChildResult } from './child.ts'
 /** The part of ava's `t` that is needed here. */
 interface WithTeardown {
   teardown(fn: () => void): void
+}
+
+/** How long memory of a length is to whoever opens it without one: on some systems it has whole pages. */
+export function shownLength(length: number): number {
+  const { pageSize } = limits()
+  return capabilities()['exactNamedLengths'] === 'absent' ? Math.ceil(length / pageSize) * pageSize : length
 }
 
 /** A name that is free, and is so again when the test ends. */

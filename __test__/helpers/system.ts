@@ -19,6 +19,8 @@ export const isLinux = process.platform === 'linux'
 /** By qemu, says `npm run test:platforms`: where a program takes seconds to start, a test may do with fewer of them. */
 export const isEmulated = process.env['MEMMAP_EMULATED'] === '1'
 export const isPosix = process.platform !== 'win32'
+/** There, locks of files and of ranges exclude each other, and a 'copy' keeps what was cut off or changed under it. */
+export const isMac = process.platform === 'darwin'
 const isRoot = process.getuid?.() === 0
 
 export const hasPython = spawnSync('python3', ['--version']).status === 0

@@ -74,6 +74,10 @@ const EMPTY_QUEUES: usize = 64;
 
 type Key = (Identity, Kind);
 
+fn key_of(file: &LockFile, kind: Kind) -> Key {
+    (file.identity, if sys::KINDS_ARE_ONE { Kind::Range } else { kind })
+}
+
 #[derive(Default)]
 pub(crate) struct Table {
     last: u64,
@@ -140,7 +144,7 @@ impl Table {
     }
 
     fn key(&self, id: u64) -> Option<Key> {
-        self.tickets.get(&id).map(|ticket| (ticket.file.identity, ticket.wanted.kind))
+        self.tickets.get(&id).map(|ticket| key_of(&ticket.file, ticket.wanted.kind))
     }
 
     fn among<'a>(&'a self, ids: impl IntoIterator<Item = &'a u64> + 'a) -> impl Iterator<Item = &'a Ticket> + 'a {
@@ -171,7 +175,7 @@ impl Table {
 
     /// Parts that other locks of the same open file description have.
     fn shared_with(&self, id: u64, ticket: &Ticket) -> Vec<Extent> {
-        let key = (ticket.file.identity, ticket.wanted.kind);
+        let key = key_of(&ticket.file, ticket.wanted.kind);
         let Some(queue) = self.queues.get(&key) else { return Vec::new() };
         let others = queue.held.iter().filter(|&&other| other != id);
         self.among(others)
@@ -196,7 +200,7 @@ impl Table {
 
     /// Gives back what is owed of borrowed descriptions, as far as no lock but this one, which goes, may be of them.
     fn pay(&mut self, id: u64, file: Arc<LockFile>, kind: Kind, more: Option<Extent>) {
-        let key = (file.identity, kind);
+        let key = key_of(&file, kind);
         let Some(mut owed) = self.queues.get_mut(&key).map(|queue| std::mem::take(&mut queue.owed)) else { return };
         let held: Vec<Extent> = self.queues.get(&key).map_or_else(Vec::new, |queue| {
             let others = queue.held.iter().filter(|&&other| other != id);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::{explain, leave, table, Done, Obstacle, State, Table, Waiting, CHANGED, TABLE};
+use super::{explain, key_of, leave, table, Done, Obstacle, State, Table, Waiting, CHANGED, TABLE};
 use crate::lock_wait;
 use crate::range_lock::{LockFile, Mode, Wanted};
 use crate::sys;
@@ -21,7 +21,7 @@ const TRIES_AT_END: usize = 5000;
 pub fn try_lock(file: &Arc<LockFile>, wanted: Wanted) -> Result<Option<u64>> {
     wanted.check()?;
     file.allows(wanted.kind, wanted.mode)?;
-    let key = (file.identity, wanted.kind);
+    let key = key_of(file, wanted.kind);
     let mut table = table();
     let mut looks = 0;
     while let Some(obstacle) = table.obstacle(key, file, &wanted) {
@@ -61,7 +61,7 @@ pub fn start(file: &Arc<LockFile>, wanted: Wanted, blocking: bool) -> Result<Sta
     wanted.check()?;
     file.allows(wanted.kind, wanted.mode)?;
     let mut table = table();
-    let key = (file.identity, wanted.kind);
+    let key = key_of(file, wanted.kind);
     let id = table.insert(wanted, file, State::Queued, blocking);
     let waiting = &mut table.queues.entry(key).or_default().waiting;
     let first = !waiting.iter().any(|other| other.extent.overlaps(&wanted.extent));

@@ -31,6 +31,7 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, huge_pages
     // the same: others may change any byte at any time, a page may vanish (see `guard`), and every reader in
     // this crate gives only a wrong answer about bytes then, never a wrong address.
     let (memory, writable, private) = match access {
+        Access::Read if reads_as_macos() => (options.map_raw_read_only(file).map_err(refused)?, false, false),
         // SAFETY: as said above; other processes, and this one's views, may change the bytes.
         Access::Read => match unsafe { options.map_copy(file) } {
             Ok(map) => (MmapRaw::from(map), true, true),
@@ -48,6 +49,11 @@ pub fn map_file(file: &File, offset: u64, len: usize, access: Access, huge_pages
         let _ = memory.advise(memmap2::Advice::HugePage);
     }
     Ok(FileMap { memory, writable, private })
+}
+
+/// Whether regions opened for reading are to be as they are on macOS, where they have no windows. For tests only.
+pub(super) fn reads_as_macos() -> bool {
+    cfg!(feature = "test-hooks") && std::env::var_os("MEMMAP_TEST_NO_READ_WINDOWS").is_some()
 }
 
 /// A file in memory, without a name, that can be sealed.

@@ -6,10 +6,11 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
+use super::linux::reads_as_macos;
 use super::linux_proc::{hex, meminfo};
 use super::linux_wait::waits_together;
-use super::posix_memory::{lock, open_shm, set_mode, touch, unpin, Memory};
-use super::FileMap;
+use super::posix_memory::{lock, open_shm, touch, unpin, Memory};
+use super::{FileFacts, FileMap};
 use crate::advice::Advice;
 use crate::limits::Support;
 use crate::region::Sizing;
@@ -212,6 +213,19 @@ pub(super) fn pins_without_limit() -> bool {
     set.is_some_and(|set| set >> CAP_IPC_LOCK & 1 == 1)
 }
 
+/// chmod of an open object, exactly, whatever the umask.
+fn set_mode(object: &File, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    object
+        .set_permissions(std::fs::Permissions::from_mode(mode))
+        .map_err(|cause: io::Error| Error::system("fchmod", &cause))
+}
+
+/// What the system says of shared memory: here, it is a file.
+pub fn inspect_shared(object: &File) -> Result<FileFacts> {
+    super::inspect(object)
+}
+
 /// Bytes left for shared memory.
 pub fn shared_memory_left() -> Option<u64> {
     fs4::available_space(SHM).ok()
@@ -225,7 +239,7 @@ pub fn capabilities() -> Vec<(&'static str, Support)> {
     let named = open_shm("memmap-no-such-name", rustix::shm::OFlags::RDONLY, 0);
     let named = named.is_err_and(|error| error.code() == "ENOENT");
     vec![
-        ("windowsOfReadRegions", Native),
+        ("windowsOfReadRegions", if reads_as_macos() { Support::Absent } else { Native }),
         ("faultGuard", Native),
         ("namedSharedMemory", if named { Native } else { Support::Absent }),
         ("exactNamedLengths", Native),

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use rustix::shm::OFlags;
 
 use super::macos_wait::wait_support;
-use super::posix_memory::{lock, open_shm, set_mode, touch, unlink_named, Memory};
-use super::FileMap;
+use super::posix_memory::{lock, open_shm, touch, unlink_named, Memory};
+use super::{FileFacts, FileMap, Identity};
 use crate::advice::Advice;
 use crate::limits::Support;
 use crate::region::Sizing;
@@ -23,8 +24,22 @@ const ONE_LENGTH: &str = "macOS lets shared memory have its length set once, whe
 pub const NAMED_SIZING: Sizing = Sizing::NotHere(ONE_LENGTH);
 /// As named memory, which it is made of.
 pub const ANONYMOUS_SIZING: Sizing = Sizing::NotHere(ONE_LENGTH);
+/// More has no room among the addresses.
+const MOST: u64 = 1 << 47;
 /// How long somebody else's half-made memory is waited for.
 const HALF_MADE: Duration = Duration::from_secs(1);
+
+/// What the system says of shared memory, which is no file here: it has a length, and of its mode the permissions only.
+///
+/// # References
+/// - [fstat(2)](https://developer.apple.com/library/archive/documentation/System/Conceptual/ManPages_iPhoneOS/man2/fstat.2.html)
+pub fn inspect_shared(object: &File) -> Result<FileFacts> {
+    let facts = object.metadata().map_err(|cause| Error::system("fstat", &cause))?;
+    if facts.mode() & u32::from(libc::S_IFMT) != 0 {
+        return super::inspect(object);
+    }
+    Ok(FileFacts { length: facts.len(), identity: Identity { device: facts.dev(), file: facts.ino() } })
+}
 
 /// Maps shared memory. A private map of it is refused by the system.
 pub fn map_shared(object: &File, len: usize, access: Access, huge_pages: bool) -> Result<FileMap> {
@@ -42,11 +57,15 @@ pub(super) fn ask_for_huge_pages(_memory: &Memory) {}
 /// # References
 /// - [shm_open(2)](https://developer.apple.com/library/archive/documentation/System/Conceptual/ManPages_iPhoneOS/man2/shm_open.2.html)
 pub fn create_named(name: &str, len: u64, mode: u32) -> Result<File> {
-    let object = File::from(open_shm(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, 0o600)?);
-    let made = object.set_len(len).map_err(|cause| Error::system("ftruncate", &cause));
-    if let Err(error) = made.and_then(|()| if mode == 0o600 { Ok(()) } else { set_mode(&object, mode) }) {
+    // The system would make an object for each 4 GiB before it says that so much cannot be mapped.
+    if len > MOST {
+        return Err(Error::raw("ftruncate", libc::ENOMEM));
+    }
+    // Whatever the umask: it is not asked here, and fchmod(2) knows files only.
+    let object = File::from(open_shm(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?);
+    if let Err(cause) = object.set_len(len) {
         let _ = unlink_named(name);
-        return Err(error);
+        return Err(Error::system("ftruncate", &cause));
     }
     Ok(object)
 }

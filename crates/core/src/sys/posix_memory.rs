@@ -1,7 +1,6 @@
 //! Anonymous and named memory, protection, pinning and residency, as Linux and macOS share them.
 
 use std::fs::File;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
@@ -9,18 +8,13 @@ use memmap2::MmapOptions;
 use rustix::shm;
 
 use super::unix::page_size;
-use super::{FileFacts, FileMap};
+use super::FileMap;
 use crate::{Error, Protection, Result};
 
 pub use memmap2::MmapRaw as Memory;
 
 /// Shared memory has a descriptor that can be handed over.
 pub const SHARED_BY_DESCRIPTOR: bool = true;
-
-/// What the system says of shared memory: here, it is a file.
-pub fn inspect_shared(object: &File) -> Result<FileFacts> {
-    super::inspect(object)
-}
 
 /// A file gets shorter under maps of it: what lies behind its new end vanishes.
 pub const SHORTENS_MAPPED_FILES: bool = true;
@@ -196,14 +190,6 @@ pub fn pinnable() -> Option<u64> {
     };
     let limited = limit.rlim_cur != libc::RLIM_INFINITY && !super::pins_without_limit();
     limited.then(|| limit.rlim_cur.saturating_sub(super::pinned_now()))
-}
-
-/// chmod of an open object, exactly, whatever the umask.
-pub(super) fn set_mode(object: &File, mode: u32) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    object
-        .set_permissions(std::fs::Permissions::from_mode(mode))
-        .map_err(|cause: io::Error| Error::system("fchmod", &cause))
 }
 
 /// A function that the program itself exports.

@@ -22,6 +22,9 @@ pub(super) const F_OFD_GETLK: libc::c_int = libc::F_OFD_GETLK;
 
 /// Locks of one open file description are one to the system: what one gives back is gone for the others, too.
 pub const LOCKS_MERGE: bool = true;
+/// macOS keeps `flock`'s and those of ranges in one list, and tells them apart by their description only: a lock of one kind
+/// keeps the other kind out, and of one description it replaces it.
+pub const KINDS_ARE_ONE: bool = cfg!(target_os = "macos");
 
 /// What is said of a lock that would have to wait.
 pub(super) const WOULD_BLOCK: [Option<i32>; 2] = [Some(libc::EAGAIN), Some(libc::EACCES)];
@@ -29,8 +32,10 @@ pub(super) const WOULD_BLOCK: [Option<i32>; 2] = [Some(libc::EAGAIN), Some(libc:
 pub(super) fn control(file: &File, command: libc::c_int, kind: libc::c_short, extent: Extent) -> io::Result<()> {
     let mut what = byte(kind, 0);
     what.l_start = i64::try_from(extent.start).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
-    // All that may ever come, which is less than where living owners have their bytes.
-    let len = extent.len().unwrap_or(FIRST_OF_LIVES.saturating_sub(extent.start));
+    // All that may ever come; which is less than where living owners have their bytes, but for macOS, where those are in files
+    // of their own, and `flock` takes all there is.
+    let to_end = if KINDS_ARE_ONE { 0 } else { FIRST_OF_LIVES.saturating_sub(extent.start) };
+    let len = extent.len().unwrap_or(to_end);
     what.l_len = i64::try_from(len).unwrap_or(0);
     // SAFETY: a descriptor we own, and a structure that outlives the call.
     if unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut what) } == 0 {
@@ -84,7 +89,7 @@ pub fn try_lock(file: &File, kind: Kind, mode: Mode, extent: Extent) -> io::Resu
 
 /// Gives a lock back, less what others of the same open file description hold: to the system it is all one.
 pub fn unlock(file: &File, kind: Kind, extent: Extent, others: &[Extent]) -> io::Result<()> {
-    if kind == Kind::File {
+    if kind == Kind::File && !KINDS_ARE_ONE {
         return if others.is_empty() { FileExt::unlock(file) } else { Ok(()) };
     }
     let unlocked = libc::F_UNLCK as _;

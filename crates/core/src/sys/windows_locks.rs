@@ -16,6 +16,8 @@ use crate::Result;
 
 /// Locks of one handle stay apart.
 pub const LOCKS_MERGE: bool = false;
+/// That of a file is of a byte that no range has.
+pub const KINDS_ARE_ONE: bool = false;
 
 /// Stands for the whole file, and is beyond all that anybody reads, writes or locks.
 const FILE_BYTE: u64 = 0x7fff_ffff_ffff_fffe;
