@@ -17,6 +17,7 @@ use crate::{Error, Result};
 mod deadlock;
 mod requests;
 
+pub(crate) use requests::give_back_at_exit;
 pub use requests::{cancel, downgrade, end_owner, release, replaced, start, try_lock, wait, when_done, Started};
 
 /// Called once with how a wait ended, on any thread.

@@ -12,6 +12,7 @@ use crate::region::absolute;
 use crate::sys::{self, Identity, LockAccess, OpenHow};
 use crate::{Error, Region, Result};
 
+use crate::lock_table;
 pub use crate::lock_table::{
     cancel, downgrade, end_owner, release, replaced, start, try_lock, wait, when_done, Done, Started,
 };
@@ -139,6 +140,9 @@ impl LockFile {
             }
         })?;
         let description = if own { Description::Own(Arc::as_ptr(&file) as usize) } else { Description::Borrowed };
+        if !own {
+            lock_table::give_back_at_exit();
+        }
         let access = sys::lock_access(&file);
         Ok(Self { file, identity: facts.identity, description, path, access })
     }

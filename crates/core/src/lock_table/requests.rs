@@ -1,11 +1,11 @@
 //! What one can ask of the table.
 
-use std::sync::{Arc, PoisonError, TryLockError};
+use std::sync::{Arc, MutexGuard, Once, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::{explain, key_of, leave, table, Done, Obstacle, State, Table, Waiting, CHANGED, TABLE};
+use super::{explain, key_of, leave, table, Done, Obstacle, State, Table, Ticket, Waiting, CHANGED, TABLE};
 use crate::lock_wait;
-use crate::range_lock::{LockFile, Mode, Wanted};
+use crate::range_lock::{Description, LockFile, Mode, Wanted};
 use crate::sys;
 use crate::{Error, Result};
 
@@ -185,24 +185,48 @@ pub fn replaced(id: u64) -> bool {
     file.is_some_and(|file| file.replaced())
 }
 
-/// An isolate has ended: nobody can release its locks, or wait, any more.
-pub fn end_owner(owner: u64) {
+/// The table as long as it takes at an end; none where its mutex may never be free again.
+fn table_at_end() -> Option<MutexGuard<'static, Table>> {
     // The process may be ending as well. Windows has then stopped all other threads, whatever they hold; and the system
     // lets go of all locks anyway.
-    let Some(mut table) = (0..TRIES_AT_END).find_map(|_| match TABLE.try_lock() {
+    (0..TRIES_AT_END).find_map(|_| match TABLE.try_lock() {
         Ok(table) => Some(table),
         Err(TryLockError::Poisoned(table)) => Some(table.into_inner()),
         Err(TryLockError::WouldBlock) => {
             std::thread::sleep(Duration::from_micros(100));
             None
         }
-    }) else {
-        return;
-    };
+    })
+}
+
+/// An isolate has ended: nobody can release its locks, or wait, any more.
+pub fn end_owner(owner: u64) {
+    let Some(mut table) = table_at_end() else { return };
     let theirs: Vec<u64> =
         table.tickets.iter().filter(|(_, ticket)| ticket.wanted.owner == owner).map(|(&id, _)| id).collect();
     for id in theirs {
         cancel_in(&mut table, id);
     }
     leave(table);
+}
+
+/// From now on the end of the process gives back what is held by descriptions of others, which may live on in them. The end
+/// of an isolate is not enough: musl ends no thread-local of the main thread.
+pub(crate) fn give_back_at_exit() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| sys::at_exit(give_back_borrowed));
+}
+
+extern "C" fn give_back_borrowed() {
+    // Nobody could do anything about a panic.
+    let _ = std::panic::catch_unwind(|| {
+        let Some(mut table) = table_at_end() else { return };
+        let is_borrowed = |ticket: &Ticket| ticket.file.description == Description::Borrowed;
+        let held = |ticket: &Ticket| matches!(ticket.state, State::Held) && is_borrowed(ticket);
+        let ids: Vec<u64> = table.tickets.iter().filter(|(_, ticket)| held(ticket)).map(|(&id, _)| id).collect();
+        for id in ids {
+            table.unlock(id);
+            table.remove(id);
+        }
+    });
 }

@@ -96,6 +96,15 @@ pub fn unlock(file: &File, kind: Kind, extent: Extent, others: &[Extent]) -> io:
     extent.without(others).into_iter().try_for_each(|part| control(file, F_OFD_SETLK, unlocked, part))
 }
 
+/// Has a function called where the process ends by `exit`.
+///
+/// # References
+/// - [atexit(3)](https://man7.org/linux/man-pages/man3/atexit.3.html)
+pub fn at_exit(run: extern "C" fn()) {
+    // SAFETY: nobody unloads the function's image before: the addon's is pinned.
+    unsafe { libc::atexit(run) };
+}
+
 /// Makes an exclusive lock a shared one, without letting go of it in between.
 pub fn downgrade(file: &File, kind: Kind, extent: Extent) -> io::Result<()> {
     match try_lock(file, kind, Mode::Shared, extent)? {

@@ -66,6 +66,9 @@ pub fn unlock(file: &File, kind: Kind, extent: Extent, _others: &[Extent]) -> io
     Err(io::Error::last_os_error())
 }
 
+/// Not needed: a lock is of the process that took it, whoever has the handle's file object besides.
+pub fn at_exit(_run: extern "C" fn()) {}
+
 /// Makes an exclusive lock a shared one: a handle may lay a shared lock over its own exclusive one, and the exclusive one
 /// is unlocked first.
 pub fn downgrade(file: &File, kind: Kind, extent: Extent) -> io::Result<()> {
