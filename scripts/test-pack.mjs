@@ -188,7 +188,7 @@ for (const [platform, { nodes }] of Object.entries(ELSEWHERE)) {
 
 for (const platform of Object.keys(PLATFORMS)) {
   if (tarballs[platform] === undefined && ELSEWHERE[platform] === undefined)
-    notPossible.push(`${platform}: no compiler for it here that links, and nothing to run it`)
+    notPossible.push(`${platform}: none of the cross tools' targets, and nothing here runs it`)
 }
 notPossible.push('Electron: its package downloads it from elsewhere than npm')
 
