@@ -224,6 +224,8 @@ extern "C" fn give_back_borrowed() {
         let is_borrowed = |ticket: &Ticket| ticket.file.description == Description::Borrowed;
         let held = |ticket: &Ticket| matches!(ticket.state, State::Held) && is_borrowed(ticket);
         let ids: Vec<u64> = table.tickets.iter().filter(|(_, ticket)| held(ticket)).map(|(&id, _)| id).collect();
+        // Or whoever is next would have them now.
+        table.queues.values_mut().for_each(|queue| queue.waiting.clear());
         for id in ids {
             table.unlock(id);
             table.remove(id);
